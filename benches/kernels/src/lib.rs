@@ -1,0 +1,1 @@
+//! Criterion suite of volkit-kernels.
