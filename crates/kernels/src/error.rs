@@ -40,4 +40,7 @@ pub enum KernelError {
     /// A caller's source or sink of planes failed.
     #[error("the {0} of a network failed")]
     Stream(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller stopped the run.
+    #[error("the run was cancelled")]
+    Cancelled,
 }

@@ -14,7 +14,7 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, VL and DQ, 16 lanes (x86-64).
     Avx512,
-    /// Advanced SIMD, 4 lanes (AArch64).
+    /// Advanced SIMD, 4 lanes (`AArch64`).
     Neon,
 }
 

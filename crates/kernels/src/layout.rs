@@ -68,6 +68,13 @@ impl Layout {
         self.slots * self.plane_stride()
     }
 
+    /// [`Layout::len`], or nothing where it exceeds `usize`.
+    #[must_use]
+    pub fn checked_len(&self) -> Option<usize> {
+        let row = self.pad_w.checked_mul(2)?.checked_add(self.width)?.checked_mul(self.channels)?;
+        row.checked_mul(self.height)?.checked_mul(self.slots)
+    }
+
     /// Whether the tensor has no voxel.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -100,7 +107,7 @@ impl<'a> Planes<'a> {
     /// A view of `data`.
     ///
     /// # Errors
-    /// When `data` has not exactly [`Layout::len`] floats.
+    /// When `data` has not exactly [`Layout::len`] floats, or the layout is one that no memory can hold.
     pub fn new(data: &'a [f32], layout: Layout) -> Result<Self, KernelError> {
         check_len("Planes::new", data.len(), &layout)?;
         Ok(Self { layout, data, upsample: false })
@@ -129,7 +136,7 @@ impl<'a> Planes<'a> {
     #[must_use]
     pub fn size(&self) -> [usize; 3] {
         let factor = if self.upsample { 2 } else { 1 };
-        self.layout.size().map(|n| n * factor)
+        self.layout.size().map(|n| n.saturating_mul(factor))
     }
 
     /// The memory.
@@ -150,7 +157,7 @@ impl<'a> PlanesMut<'a> {
     /// A view of `data`. The padding must already be zero.
     ///
     /// # Errors
-    /// When `data` has not exactly [`Layout::len`] floats.
+    /// When `data` has not exactly [`Layout::len`] floats, or the layout is one that no memory can hold.
     pub fn new(data: &'a mut [f32], layout: Layout) -> Result<Self, KernelError> {
         check_len("PlanesMut::new", data.len(), &layout)?;
         Ok(Self { layout, data })
@@ -175,8 +182,12 @@ impl<'a> PlanesMut<'a> {
 }
 
 fn check_len(op: &'static str, len: usize, layout: &Layout) -> Result<(), KernelError> {
-    if len == layout.len() {
-        return Ok(());
+    let shape_error = |wanted: String| Err(KernelError::Shape { op, wanted, got: format!("{len}") });
+    // Up-sampling doubles the size, so half of the range is left free.
+    let depth_fits = layout.depth <= usize::MAX / 4 && (layout.slots > 0 || layout.depth == 0);
+    match layout.checked_len() {
+        Some(wanted) if wanted == len && depth_fits => Ok(()),
+        Some(wanted) if depth_fits => shape_error(format!("{wanted} floats for {layout:?}")),
+        _ => shape_error(format!("a layout that memory can hold, not {layout:?}")),
     }
-    Err(KernelError::Shape { op, wanted: format!("{} floats for {layout:?}", layout.len()), got: format!("{len}") })
 }

@@ -4,12 +4,28 @@
 //! whole network runs in memory that does not grow with the depth of the volume. Kernels are chosen once, at run time,
 //! by [`Isa`]; every kernel has a scalar twin that performs the same operations in the same order.
 
+mod conv;
 mod error;
+mod exec;
 mod isa;
 mod layout;
+mod ops;
+mod peak;
+mod simd;
 mod threads;
 
+pub use conv::{Activation, Conv3d, ConvShape, Epilogue};
 pub use error::KernelError;
+pub use exec::{
+    Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,
+    SliceSource, Source, TensorId, no_progress,
+};
 pub use isa::Isa;
 pub use layout::{Layout, Planes, PlanesMut};
+pub use ops::{Activate, Add, InstanceNorm, Label, MaxPool, ScaleShift, Softmax, Statistics, argmax, upsample};
+pub use peak::burn_multiply_adds;
 pub use threads::Threads;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -26,10 +26,10 @@ impl Reach {
     pub(crate) fn needs(self, out: &Range<usize>, depth: usize) -> Range<usize> {
         match self {
             Self::Window { radius, upsampled: false } => {
-                out.start.saturating_sub(radius)..(out.end + radius).min(depth)
+                out.start.saturating_sub(radius)..out.end.saturating_add(radius).min(depth)
             }
             Self::Window { radius, upsampled: true } => {
-                out.start.saturating_sub(radius) / 2..((out.end - 1 + radius) / 2 + 1).min(depth)
+                out.start.saturating_sub(radius) / 2..((out.end - 1).saturating_add(radius) / 2 + 1).min(depth)
             }
             Self::Pairs => 2 * out.start..(2 * out.end).min(depth),
             Self::Whole => out.start..depth,
@@ -54,7 +54,7 @@ mod tests {
         for radius in 0..5 {
             for start in 0..12 {
                 for end in start + 1..=12 {
-                    let taps = (start..end).flat_map(|z| z.saturating_sub(radius)..(z + radius + 1).min(12));
+                    let taps = (start..end).flat_map(|z: usize| z.saturating_sub(radius)..(z + radius + 1).min(12));
                     let read: Vec<usize> = taps.map(|z| z / 2).collect();
                     let needs = Reach::Window { radius, upsampled: true }.needs(&(start..end), 6);
                     assert_eq!(needs.start, *read.iter().min().unwrap());

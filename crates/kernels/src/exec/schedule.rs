@@ -52,14 +52,10 @@ impl Schedule {
         let mut demand = Demand::new(stages);
         let sinks: Vec<usize> = (0..stages.len()).filter(|&s| stages[s].is_sink).collect();
         // The sink that is least far along goes next: sinks of one source then share its window.
-        while let Some(&sink) = sinks
-            .iter()
-            .filter(|&&s| demand.made[s] < stages[s].depth)
-            .min_by(|&&a, &&b| {
-                let (done_a, done_b) = (demand.made[a] * stages[b].depth, demand.made[b] * stages[a].depth);
-                done_a.cmp(&done_b)
-            })
-        {
+        while let Some(&sink) = sinks.iter().filter(|&&s| demand.made[s] < stages[s].depth).min_by(|&&a, &&b| {
+            let (done_a, done_b) = (demand.made[a] * stages[b].depth, demand.made[b] * stages[a].depth);
+            done_a.cmp(&done_b)
+        }) {
             demand.make_block(sink);
         }
         Self { steps: demand.steps, slots: demand.slots, lives: demand.lives }
@@ -95,15 +91,7 @@ impl<'a> Demand<'a> {
             feeds.sort_by_key(|feed| std::cmp::Reverse(rank[feed.stage]));
             order.push(feeds);
         }
-        Self {
-            stages,
-            order,
-            readers,
-            made: vec![0; n],
-            steps: Vec::new(),
-            slots: vec![0; n],
-            lives: vec![0..0; n],
-        }
+        Self { stages, order, readers, made: vec![0; n], steps: Vec::new(), slots: vec![0; n], lives: vec![0..0; n] }
     }
 
     /// Makes the next block of a stage, after what it needs.
@@ -133,7 +121,8 @@ impl<'a> Demand<'a> {
     /// First plane of a tensor that some reader still needs.
     fn first_kept(&self, index: usize) -> usize {
         let depth = self.stages[index].depth;
-        let unfinished = self.readers[index].iter().filter(|(reader, _)| self.made[*reader] < self.stages[*reader].depth);
+        let unfinished =
+            self.readers[index].iter().filter(|(reader, _)| self.made[*reader] < self.stages[*reader].depth);
         let firsts = unfinished.map(|(reader, reach)| {
             let made = self.made[*reader];
             reach.needs(&(made..made + 1), depth).start
@@ -143,7 +132,7 @@ impl<'a> Demand<'a> {
 
     fn touch(&mut self, index: usize, step: usize) {
         let life = &mut self.lives[index];
-        if life.is_empty() {
+        if life.end == 0 {
             life.start = step;
         }
         life.end = step + 1;
@@ -168,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_chain_keeps_one_window_per_layer() {
-        let stages = [stage(vec![], 20, 1), stage(vec![window(0, 1)], 20, 1), stage(vec![window(1, 4)], 20, 1), sink(2, 20, 1)];
+        let stages =
+            [stage(vec![], 20, 1), stage(vec![window(0, 1)], 20, 1), stage(vec![window(1, 4)], 20, 1), sink(2, 20, 1)];
         let schedule = Schedule::new(&stages);
         assert_eq!(schedule.slots, [3, 9, 1, 0]);
         assert_eq!(schedule.steps.len(), 80);

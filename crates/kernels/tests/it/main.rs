@@ -1,0 +1,8 @@
+//! Integration tests of volkit-kernels.
+
+mod conv;
+mod conv_errors;
+mod exec;
+mod exec_naive;
+mod exec_streams;
+mod ops;
