@@ -1,2 +1,72 @@
-//! Placeholder.
+//! Reading and writing volumes: NIfTI-1 and NIfTI-2, MGH and MGZ, Analyze 7.5, `.npy` and `.npz`; and stores of named
+//! arrays: safetensors, `.npz` and, with the feature `hdf5`, Keras weights.
+//!
+//! [`read`] gives an [`Image`]: a volume with the header of its file, kept whole. [`probe`] reads the header only;
+//! [`open`] gives a [`FileSource`] that is read by boxes. [`write()`] writes an image and brings up to date what the new
+//! voxels change of its header; [`create`] gives a sink that is written by boxes. The content of a file decides how it
+//! is read, its name how it is written. Every output is complete before it takes its name.
+//!
+//! Readers check a header against [`Limits`] before they allocate, verify checksums, and never panic on any bytes.
+//! What is odd but readable is told in warnings.
+//!
+//! ```
+//! use volkit_core::{Affine, Volume};
+//! use volkit_io::{Image, WriteOptions, read, write};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("ramp.nii.gz");
+//! let volume = Volume::new([4, 3, 2], (0..24).collect::<Vec<i16>>(), Affine::from_scale([1.0, 1.0, 2.5]))?;
+//! write(&path, &Image::new(volume), &WriteOptions::default())?;
+//! let image = read(&path)?;
+//! assert_eq!(image.volume().meta().spacing(), [1.0, 1.0, 2.5]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod atomic;
+mod bytes;
+mod cast;
+mod decode;
+mod endian;
+mod error;
+mod format;
+mod gzip;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+mod image;
+mod jacobi;
+mod keras_layers;
+mod limits;
+mod mgh;
+mod nifti;
+#[cfg(feature = "nifti")]
+mod nifti_conversions;
+mod npz;
+mod options;
+mod raw;
+mod safetensors_store;
+mod sink;
+mod units;
+
+pub use atomic::write_atomically;
+pub use cast::smallest_label_dtype;
+pub use decode::Scaling;
+pub use endian::Endian;
+pub use error::IoError;
+pub use format::{Format, PREFIX_BYTES, WriteReport, create, formats, open, probe, read, read_with, write};
+#[cfg(feature = "hdf5")]
+pub use hdf5::KerasStore;
+pub use image::{FileSource, Header, Image, ImageInfo};
+pub use keras_layers::{KerasLayer, keras_layers};
+pub use limits::Limits;
+pub use mgh::{ColorEntry, MghFormat, MghHeader};
+pub use nifti::{Extension, NiftiFormat, NiftiHeader};
+#[cfg(feature = "nifti")]
+pub use nifti_conversions::{from_nifti_volume, to_nifti_volume};
+pub use npz::{NpzFormat, NpzStore, write_npz};
+pub use options::{BaseAffine, ColourPart, ComplexPart, NiftiVersion, ReadOptions, Values, WriteOptions};
+pub use safetensors_store::{SafetensorsStore, write_safetensors};
+pub use units::{SpaceUnit, TimeUnit, Units};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,10 @@
+//! Arrays as the NumPy library writes them: `.npy`, and `.npz` archives of them.
+
+mod array;
+mod format;
+mod store;
+mod zip_read;
+mod zip_write;
+
+pub use format::NpzFormat;
+pub use store::{NpzStore, write_npz};
