@@ -1,0 +1,2 @@
+//! Criterion suite of volkit-geom; everything is in `benches/`.
+#![forbid(unsafe_code)]
