@@ -1,0 +1,104 @@
+//! The error of this crate.
+
+use volkit_core::{BoxError, CoreError, Stopped};
+use volkit_geom::GeomError;
+use volkit_kernels::KernelError;
+
+/// What a segmentation, a network or a label table refuses.
+///
+/// Messages name the field and the value; whoever opened the file puts its name in front.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegError {
+    /// A scan that can not be segmented.
+    #[error("scan: {field} = {value}: {why}")]
+    Scan {
+        /// Field of the scan.
+        field: &'static str,
+        /// Value that it has.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A store of weights that holds no network known here.
+    #[error("weights: {found}: not a network of a known kind (MeshNet: a config or arrays 'layers.0.weight', ..)")]
+    UnknownModel {
+        /// What the store holds.
+        found: String,
+    },
+    /// A network's configuration that is missing or can not be.
+    #[error("weights: config: {field} = {value}: {why}")]
+    Config {
+        /// Field, as `layers[2].dilation`.
+        field: String,
+        /// Value that it has.
+        value: String,
+        /// What it should be.
+        why: String,
+    },
+    /// A tensor of a network that is missing or does not fit its configuration.
+    #[error("weights: tensor '{tensor}': {field} = {value}, expected {wanted}")]
+    Tensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// What of it.
+        field: &'static str,
+        /// Value that it has.
+        value: String,
+        /// Value that it should have.
+        wanted: String,
+    },
+    /// A tensor that could not be read.
+    #[error("weights: tensor '{tensor}'")]
+    ReadTensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// What reading gave.
+        #[source]
+        source: BoxError,
+    },
+    /// A label table that can not be read.
+    #[error("label table: line {line}: {field} = {value}: {why}")]
+    Table {
+        /// Line, from 1.
+        line: usize,
+        /// Field of the line.
+        field: &'static str,
+        /// Text found.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// An option that can not be.
+    #[error("option {name} = {value}: {why}")]
+    Option {
+        /// Name of the option.
+        name: &'static str,
+        /// Value that it has.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The work was stopped through its `Progress`.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A volume or an affine that can not be.
+    #[error("volume")]
+    Core(#[from] CoreError),
+    /// Reorientation, resampling or statistics failed.
+    #[error("geometry")]
+    Geom(#[from] GeomError),
+    /// The network could not be built or run.
+    #[error("network")]
+    Kernel(#[source] KernelError),
+}
+
+impl From<KernelError> for SegError {
+    /// A stop that travelled through the executor comes out as [`SegError::Stopped`].
+    fn from(error: KernelError) -> Self {
+        match error {
+            KernelError::Cancelled => Self::Stopped(Stopped),
+            other => Self::Kernel(other),
+        }
+    }
+}

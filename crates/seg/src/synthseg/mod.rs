@@ -1,0 +1,41 @@
+//! SynthSeg: networks that segment heads of any contrast, with their pre- and post-processing.
+
+mod cleanup;
+mod inputs;
+mod keep_geometry;
+mod network;
+mod parcellation;
+mod parcels;
+mod placement;
+mod posterior_volume;
+mod posteriors;
+mod postprocess;
+mod preprocess;
+mod qc_input;
+mod quality;
+mod runner;
+mod scan_shape;
+mod segmentation;
+mod smoothing;
+mod soft_volumes;
+mod sums;
+mod tables;
+mod tables_csv;
+mod tissues;
+mod unet;
+mod weights;
+
+pub use keep_geometry::labels_on_grid;
+pub use network::{NetworkOptions, NetworkOutput, Networks};
+pub use parcellation::ParcellationNet;
+pub use placement::{Bounds, Placement};
+pub use posteriors::Posteriors;
+pub use postprocess::{PostprocessOptions, Postprocessed, postprocess};
+pub use preprocess::{Prepared, PreprocessOptions, SIZE_MULTIPLE, SMALLEST_SIZE, preprocess};
+pub use qc_input::{QC_SIZE, QcInput, qc_input};
+pub use quality::QualityNet;
+pub use segmentation::SegmentationNet;
+pub use soft_volumes::SoftVolumes;
+pub use tables::{Parcel, Structure, Structures, parcels, qc_groups};
+pub use tables_csv::{SynthSegCsv, qc_header, qc_row, qc_scores};
+pub use tissues::{Tissues, brain_mask};

@@ -1,0 +1,17 @@
+//! Public behaviour of the crate.
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+mod labels;
+mod load;
+mod nets;
+mod network;
+#[cfg(feature = "picture")]
+mod picture;
+mod segment;
+mod synthseg_net;
+mod synthseg_net_golden;
+mod synthseg_net_naive;
+mod synthseg_proc;
+mod synthseg_proc_golden;
+mod volumes;
