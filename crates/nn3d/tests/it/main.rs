@@ -1,0 +1,13 @@
+//! Behaviour of the public ops and layers.
+#![allow(clippy::unwrap_used)]
+
+mod activation;
+mod check;
+mod conv;
+mod errors;
+mod golden;
+mod layers;
+mod norm;
+mod pool;
+mod sums;
+mod upsample;
