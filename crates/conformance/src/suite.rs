@@ -1,0 +1,160 @@
+//! The suites and how one is run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use volkit_core::BoxError;
+
+use crate::check::Check;
+use crate::report::{CaseResult, SuiteReport};
+use crate::{ConformanceError, geometry, meshnet, volume};
+
+/// A kind of golden folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Suite {
+    /// Files and what reading them must give: `nifti/`, `bad/` (and `hdf5/`, `zarr/`, which are listed).
+    Volume,
+    /// Orientation, resampling, smoothing and percentiles.
+    Geometry,
+    /// `MeshNet` weights, inputs and outputs.
+    MeshNet,
+}
+
+impl Suite {
+    /// Every suite.
+    pub const ALL: [Self; 3] = [Self::Volume, Self::Geometry, Self::MeshNet];
+
+    /// Name, as [`Suite::from_str`] reads it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Geometry => "geometry",
+            Self::MeshNet => "meshnet",
+        }
+    }
+
+    /// Where the suite's folder lies in a collection of golden folders.
+    #[must_use]
+    pub fn default_folder(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Geometry => "volume/geometry",
+            Self::MeshNet => "meshnet",
+        }
+    }
+}
+
+impl FromStr for Suite {
+    type Err = ConformanceError;
+
+    fn from_str(name: &str) -> Result<Self, ConformanceError> {
+        Self::ALL.into_iter().find(|suite| suite.name() == name).ok_or_else(|| ConformanceError::UnknownSuite {
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::name).join(", "),
+        })
+    }
+}
+
+/// How to run a suite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SuiteOptions {
+    /// Threads of networks; 0 is one per core (default).
+    pub threads: usize,
+}
+
+impl SuiteOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with another number of threads.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads }
+    }
+}
+
+/// Runs every case of a folder and tells `each` of every result as it is had.
+///
+/// Whatever goes wrong in a case, also a panic, is the result of that case. Files are looked for relative to the index
+/// that names them.
+///
+/// # Errors
+/// When the folder or an index can not be read or has another form.
+pub fn run(
+    suite: Suite,
+    folder: &Path,
+    options: &SuiteOptions,
+    each: &mut dyn FnMut(&CaseResult),
+) -> Result<SuiteReport, ConformanceError> {
+    if !folder.is_dir() {
+        return Err(ConformanceError::NoFolder { folder: folder.to_owned() });
+    }
+    let mut cases = Cases { results: Vec::new(), each };
+    match suite {
+        Suite::Volume => volume::run(folder, &mut cases)?,
+        Suite::Geometry => geometry::run(folder, &mut cases)?,
+        Suite::MeshNet => meshnet::run(folder, options, &mut cases)?,
+    }
+    Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
+}
+
+/// What a case that ran without an error says.
+pub(crate) enum Outcome {
+    /// Things were compared.
+    Checked(Check),
+    /// The case needs what this program does not do.
+    Skipped(String),
+}
+
+impl From<Check> for Outcome {
+    fn from(check: Check) -> Self {
+        Self::Checked(check)
+    }
+}
+
+/// Gathers results in order.
+pub(crate) struct Cases<'a> {
+    results: Vec<CaseResult>,
+    each: &'a mut dyn FnMut(&CaseResult),
+}
+
+impl Cases<'_> {
+    pub(crate) fn push(&mut self, result: CaseResult) {
+        (self.each)(&result);
+        self.results.push(result);
+    }
+
+    /// Runs a case.
+    pub(crate) fn case(&mut self, name: String, run: impl FnOnce() -> Result<Outcome, BoxError>) {
+        // A case works on values of its own, so nothing half-changed survives a panic.
+        let result = match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(Outcome::Checked(check))) => check.into_result(name),
+            Ok(Ok(Outcome::Skipped(why))) => CaseResult::skipped(name, why),
+            Ok(Err(error)) => CaseResult::failed(name, chain(error.as_ref())),
+            Err(_) => CaseResult::failed(name, "panicked"),
+        };
+        self.push(result);
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some messages carry their cause already.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! Malformed and hostile files.
+
+use std::time::{Duration, Instant};
+
+use volkit_core::BoxError;
+use volkit_io::{ReadOptions, read_with};
+
+use crate::check::Check;
+use crate::index::Entry;
+use crate::suite::{Outcome, chain};
+
+/// No file may take longer.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+
+pub(super) fn case(entry: &Entry<'_>) -> Result<Outcome, BoxError> {
+    let paths = entry.paths("files")?;
+    let path = &paths[0];
+    std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let expect = entry.text("expect")?;
+    let mut check = Check::new();
+    let start = Instant::now();
+    let read = read_with(path, &ReadOptions::default());
+    if start.elapsed() > TIME_LIMIT {
+        check.fail(format!(
+            "took {:.1} s, at most {} s are allowed",
+            start.elapsed().as_secs_f64(),
+            TIME_LIMIT.as_secs()
+        ));
+    }
+    match (expect, read) {
+        ("error" | "error_or_documented" | "ok_or_error" | "no_panic", Err(error)) => {
+            let message = chain(&error);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !message.contains(&*name) {
+                check.fail(format!("the error does not name the file: {message}"));
+            }
+            check.note(format!("refused ({})", without_folder(&message)));
+        }
+        ("ok" | "ok_terminates" | "error_or_documented" | "ok_or_error" | "no_panic", Ok(image)) => {
+            check.note(format!("read as {:?} {}", image.volume().shape(), image.volume().dtype()));
+        }
+        ("error", Ok(image)) => check.fail(format!("was read as {:?}, expected an error", image.volume().shape())),
+        ("ok" | "ok_terminates", Err(error)) => return Err(error.into()),
+        (other, _) => return Err(format!("the index has 'expect' = {other}, which is not known").into()),
+    }
+    Ok(check.into())
+}
+
+/// The message without the path in front of the file's name, which the line's beginning tells already.
+fn without_folder(message: &str) -> &str {
+    message.rfind('/').map_or(message, |slash| &message[slash + 1..])
+}

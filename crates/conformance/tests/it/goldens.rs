@@ -1,0 +1,57 @@
+//! The folders of independent programs' results, where they are at hand.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use volkit_conformance::{Suite, Verdict};
+
+use crate::{run_quietly, write_index};
+
+fn golden(suite: Suite) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("VOLKIT_SHARED").map_or_else(beside, PathBuf::from);
+    let folder = shared.join("golden").join(suite.default_folder());
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: {} is not there (VOLKIT_SHARED names another place)", folder.display());
+    None
+}
+
+fn passes(suite: Suite, folder: &Path, at_least: usize) {
+    let report = run_quietly(suite, folder);
+    let failures: Vec<_> = report.cases.iter().filter(|case| matches!(case.verdict, Verdict::Fail(_))).collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(report.passed >= at_least, "{}", report.summary());
+}
+
+#[test]
+fn volume_files() {
+    if let Some(folder) = golden(Suite::Volume) {
+        passes(Suite::Volume, &folder, 400);
+    }
+}
+
+#[test]
+fn geometry() {
+    if let Some(folder) = golden(Suite::Geometry) {
+        passes(Suite::Geometry, &folder, 240);
+    }
+}
+
+/// The crops alone: a whole head takes a minute.
+#[test]
+fn meshnet_crops() {
+    let Some(folder) = golden(Suite::MeshNet) else { return };
+    let text = std::fs::read_to_string(folder.join("index.json")).unwrap();
+    let mut index: Value = serde_json::from_str(&text).unwrap();
+    for case in index["cases"].as_array_mut().unwrap() {
+        case.as_object_mut().unwrap().remove("labels");
+        for file in ["weights", "crop"] {
+            case[file] = Value::from(folder.join(case[file].as_str().unwrap()).display().to_string());
+        }
+    }
+    let crops = tempfile::tempdir().unwrap();
+    write_index(&crops.path().join("index.json"), &index);
+    passes(Suite::MeshNet, crops.path(), 1);
+}
