@@ -1,0 +1,8 @@
+//! The program, run as its users run it.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod batches;
+mod bench;
+mod interrupt;
+mod single;

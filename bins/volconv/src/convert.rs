@@ -1,0 +1,71 @@
+//! `volconv convert`.
+
+use std::process::ExitCode;
+
+use volkit_core::{BoxError, Volume};
+use volkit_geom::{Grid, Order, Orientation, Outside, Resampling, reorient, resample};
+use volkit_io::{WriteOptions, read, write};
+
+use crate::args::ConvertArgs;
+
+pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, BoxError> {
+    // Before the work: whoever forgot the option should know at once.
+    if !args.overwrite && args.output.exists() {
+        return Err(format!("{}: exists already; --overwrite replaces it", args.output.display()).into());
+    }
+    let image = read(&args.input)?;
+    for warning in image.warnings() {
+        eprintln!("volconv: {}: warning: {warning}", args.input.display());
+    }
+    let in_file = |error: BoxError| -> BoxError { format!("{}: {error}", args.input.display()).into() };
+    let changed = transform(image.volume(), args).map_err(in_file)?;
+    let image = match changed {
+        Some(volume) => image.with_volume(volume),
+        None => image,
+    };
+    let mut options = WriteOptions::new().with_rescale(args.rescale).with_overwrite(args.overwrite);
+    if let Some(dtype) = args.dtype {
+        options = options.with_dtype(dtype);
+    }
+    let report = write(&args.output, &image, &options)?;
+    for warning in &report.warnings {
+        eprintln!("volconv: {}: warning: {warning}", args.output.display());
+    }
+    let volume = image.volume();
+    let codes = Orientation::of(volume.affine()).map_or_else(|_| "?".to_owned(), |codes| codes.to_string());
+    println!("{}: {:?} voxels, {}, {}", args.output.display(), volume.shape(), codes, report.dtype);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The volume in the orientation and spacing asked for; none where neither is.
+fn transform(volume: &Volume, args: &ConvertArgs) -> Result<Option<Volume>, BoxError> {
+    let mut changed = match args.orient {
+        Some(orientation) => Some(reorient(volume, orientation)?.0),
+        None => None,
+    };
+    if let Some(spacing) = &args.spacing {
+        let spacing_mm = match spacing[..] {
+            [one] => [one; 3],
+            [x, y, z] => [x, y, z],
+            _ => return Err(format!("--spacing takes 1 or 3 numbers, got {}", spacing.len()).into()),
+        };
+        changed = Some(with_spacing(changed.as_ref().unwrap_or(volume), spacing_mm, args.order)?);
+    }
+    Ok(changed)
+}
+
+/// The same box of the world on voxels of another size, its centre unmoved.
+fn with_spacing(volume: &Volume, spacing_mm: [f64; 3], order: Order) -> Result<Volume, BoxError> {
+    let old = Grid::of(volume);
+    let old_mm = old.spacing_mm();
+    let extent = |axis: usize| old.size[axis] as f64 * old_mm[axis] / spacing_mm[axis];
+    // An axis that is not there stays so; the cast clamps, and a size that is too large is refused below.
+    let size =
+        [0, 1, 2].map(|axis| if old.size[axis] == 1 { 1 } else { extent(axis).round_ties_even().max(1.0) as usize });
+    let grid = old.rescaled(spacing_mm, size)?;
+    let middle = |grid: &Grid| grid.affine.apply(grid.size.map(|n| (n as f64 - 1.0) / 2.0));
+    let (from, to, origin) = (middle(&grid), middle(&old), grid.affine.translation());
+    let origin = [0, 1, 2].map(|axis| origin[axis] + to[axis] - from[axis]);
+    let grid = Grid::new(grid.size, grid.affine.with_translation(origin));
+    Ok(resample(volume, &grid, &Resampling::new(order).with_outside(Outside::Nearest))?)
+}

@@ -1,0 +1,117 @@
+//! `volconv weights`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use hdf5_pure::{AttrValue, FileBuilder};
+use volkit_core::{ArrayStore as _, DType};
+use volkit_io::{KerasStore, SafetensorsStore, keras_layers};
+
+fn volconv(args: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_volconv")).arg("weights").args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Two layers, one without weights; the last value of the bias is `last`.
+fn write_weights(path: &Path, last: f64) {
+    let names = |names: &[&str]| AttrValue::AsciiStringArray(names.iter().map(|&name| name.to_owned()).collect());
+    let mut file = FileBuilder::new();
+    file.set_attr("layer_names", names(&["unet_input", "unet_conv"]));
+    file.set_attr("backend", AttrValue::AsciiString("tensorflow".to_owned()));
+    file.set_attr("keras_version", AttrValue::AsciiString("2.3.1".to_owned()));
+    let mut input = file.create_group("unet_input");
+    input.set_attr("weight_names", AttrValue::F64Array(Vec::new()));
+    file.add_group(input.finish());
+    let mut conv = file.create_group("unet_conv");
+    conv.set_attr("weight_names", names(&["unet_conv/kernel:0", "unet_conv/bias:0"]));
+    let mut scope = conv.create_group("unet_conv");
+    scope.create_dataset("kernel:0").with_f32_data(&[0.1, -2.0, 3.5, 1e-3]).with_shape(&[1, 1, 2, 1, 2]);
+    scope.create_dataset("bias:0").with_f64_data(&[0.5, last]);
+    conv.add_group(scope.finish());
+    file.add_group(conv.finish());
+    file.write(path).unwrap();
+}
+
+#[test]
+fn the_copy_is_the_same_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("my weights.h5"), folder.path().join("out.safetensors"));
+    write_weights(&input, 2.0);
+    let done = volconv(&[&input, &output]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).ends_with("out.safetensors: 2 arrays, 6 values, f32\n"));
+    let (keras, copy) = (KerasStore::open(&input).unwrap(), SafetensorsStore::open(&output).unwrap());
+    assert_eq!(copy.names(), keras.names());
+    for name in keras.names() {
+        let (wanted, got) = (keras.get(&name).unwrap(), copy.get(&name).unwrap());
+        assert_eq!((got.shape(), got.values().dtype()), (wanted.shape(), DType::F32));
+        assert_eq!(got.to_real::<f32>().unwrap(), wanted.to_real::<f32>().unwrap());
+    }
+    assert_eq!(keras_layers(&copy).unwrap(), keras.layers());
+    for key in ["format", "backend", "keras_version", "layers"] {
+        assert_eq!(copy.metadata(key), keras.metadata(key), "{key}");
+    }
+    assert_eq!(copy.metadata("source_sha256").unwrap().len(), 64);
+    // Twice the same is the same; but not without being told.
+    let bytes = std::fs::read(&output).unwrap();
+    let refused = volconv(&[&input, &output]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).ends_with("exists already; --overwrite replaces it\n"));
+    assert!(volconv(&[&input, &output, Path::new("--overwrite")]).status.success());
+    assert_eq!(std::fs::read(&output).unwrap(), bytes);
+}
+
+#[test]
+fn half_halves_what_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.h5"), folder.path().join("out.safetensors"));
+    write_weights(&input, 1e6);
+    let done = volconv(&[&input, &output, Path::new("--half")]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("array 'unet_conv/bias:0': warning: has values that are too large for f16"));
+    let copy = SafetensorsStore::open(&output).unwrap();
+    assert_eq!(copy.shape("unet_conv/kernel:0").unwrap().1, Some(DType::F16));
+    let kernel = copy.get("unet_conv/kernel:0").unwrap().to_real::<f32>().unwrap();
+    assert!(
+        kernel.iter().zip([0.1, -2.0, 3.5, 1e-3]).all(|(got, wanted)| (got - wanted).abs() <= wanted.abs() / 2048.0)
+    );
+    assert_eq!(copy.get("unet_conv/bias:0").unwrap().to_real::<f32>().unwrap(), [0.5, 1e6]);
+}
+
+#[test]
+fn lists_both_kinds_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.h5"), folder.path().join("out.safetensors"));
+    write_weights(&input, 2.0);
+    let list = Path::new("--list");
+    let done = volconv(&[&input, list]);
+    assert_eq!(text(&done.stdout), "unet_conv/kernel:0 [1, 1, 2, 1, 2] f32\nunet_conv/bias:0 [2] f64\n");
+    assert!(volconv(&[&input, &output]).status.success());
+    let done = volconv(&[&output, list]);
+    assert_eq!(text(&done.stdout), "unet_conv/bias:0 [2] f32\nunet_conv/kernel:0 [1, 1, 2, 1, 2] f32\n");
+}
+
+#[test]
+fn what_is_wrong_is_told_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.h5"), folder.path().join("out.safetensors"));
+    let message = |args: &[&Path], code: i32| {
+        let done = volconv(args);
+        assert_eq!(done.status.code(), Some(code));
+        assert!(!output.exists());
+        text(&done.stderr)
+    };
+    assert!(message(&[&input, &output], 1).contains("in.h5: no such file"));
+    assert!(message(&[&input], 2).contains("<OUT>"));
+    std::fs::write(&input, b"no weights").unwrap();
+    assert!(message(&[&input, &output], 1).contains("in.h5: "));
+    assert!(message(&[&input, Path::new("--list")], 1).contains("in.h5: "));
+    write_weights(&input, 1e300);
+    assert!(message(&[&input, &output], 1).contains("array 'unet_conv/bias:0': has values that are too large for f32"));
+    let lost = folder.path().join("no/such/out.safetensors");
+    write_weights(&input, 1.0);
+    assert!(message(&[&input, &lost], 1).contains("no/such/out.safetensors"));
+}
