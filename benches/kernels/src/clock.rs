@@ -13,18 +13,21 @@ pub fn cpu_secs() -> f64 {
 /// Speeds in floating-point operations per CPU second, measured in turns: medians over the turns.
 #[derive(Clone, Copy, Debug)]
 pub struct Speeds {
-    /// Fused multiply-adds on registers alone: the peak of the core.
+    /// Fused multiply-adds on registers alone, long enough for the processor to settle on their clock rate.
     pub peak: f64,
     /// The work.
     pub work: f64,
     /// The median of `work / peak` of one turn.
-    pub fraction: f64,
+    pub of_peak: f64,
+    /// The same against a peak measured for an instant right after the work, before the clock rate changes: processors
+    /// clock lower under loads, stores and multiply-adds together than under multiply-adds alone.
+    pub of_peak_at_clock: f64,
 }
 
-/// CPU seconds of one turn of the peak: about those of a layer, so that both see the same clock rate and neighbours.
-const PEAK_SECS: f64 = 0.01;
+/// CPU seconds of one measurement of the settled peak, and of the one right after the work.
+const PEAK_SECS: [f64; 2] = [0.01, 2e-4];
 
-/// Runs `work` (of `flops` operations) and the peak of `isa` in turns for `budget_secs` of CPU time, at least five times.
+/// Runs `work` (of `flops` operations) and the peaks of `isa` in turns for `budget_secs` of CPU time, at least five times.
 ///
 /// Medians of turns, because other programs slow both, and CPU clocks of virtual machines now and then run short.
 ///
@@ -36,24 +39,29 @@ pub fn measure(
     budget_secs: f64,
     mut work: impl FnMut() -> Result<(), KernelError>,
 ) -> Result<Speeds, KernelError> {
-    let mut rounds = 100_000;
+    let trial = 100_000;
     let begin = cpu_secs();
-    burn_multiply_adds(isa, rounds)?;
-    rounds = (rounds as f64 * PEAK_SECS / (cpu_secs() - begin).max(1e-6)) as usize + 1;
+    burn_multiply_adds(isa, trial)?;
+    let rounds_per_sec = trial as f64 / (cpu_secs() - begin).max(1e-6);
+    let rounds = PEAK_SECS.map(|secs| (rounds_per_sec * secs) as usize + 1);
     work()?;
-    let (mut peaks, mut works, mut fractions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut columns: [Vec<f64>; 4] = Default::default();
     let start = cpu_secs();
-    while works.len() < 5 || cpu_secs() - start < budget_secs {
+    while columns[0].len() < 5 || cpu_secs() - start < budget_secs {
         let begin = cpu_secs();
-        let operations = burn_multiply_adds(isa, rounds)? as f64;
-        let middle = cpu_secs();
+        let settled = burn_multiply_adds(isa, rounds[0])? as f64;
+        let between = cpu_secs();
         work()?;
-        let (peak, work) = (operations / (middle - begin), flops / (cpu_secs() - middle));
-        peaks.push(peak);
-        works.push(work);
-        fractions.push(work / peak);
+        let end = cpu_secs();
+        let instant = burn_multiply_adds(isa, rounds[1])? as f64;
+        let (peak, at_clock) = (settled / (between - begin), instant / (cpu_secs() - end));
+        let speed = flops / (end - between);
+        for (column, value) in columns.iter_mut().zip([peak, speed, speed / peak, speed / at_clock]) {
+            column.push(value);
+        }
     }
-    Ok(Speeds { peak: median(peaks), work: median(works), fraction: median(fractions) })
+    let [peak, work, of_peak, of_peak_at_clock] = columns.map(median);
+    Ok(Speeds { peak, work, of_peak, of_peak_at_clock })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -75,6 +83,6 @@ mod tests {
         })
         .expect("available");
         assert!(operations >= 6 * once);
-        assert!((0.3..3.0).contains(&speeds.fraction), "{speeds:?}");
+        assert!((0.3..3.0).contains(&speeds.of_peak), "{speeds:?}");
     }
 }
