@@ -6,7 +6,7 @@ use volkit_core::Progress;
 use volkit_kernels::{BoxError, Isa, Label, PlaneSink, Planes, Threads, argmax};
 
 use super::network::MeshNet;
-use super::source::NormalisedPlanes;
+use super::source::{NORMALISATION, NormalisedPlanes};
 use crate::SegError;
 use crate::conform::Conformed;
 
@@ -38,7 +38,7 @@ impl MeshNet {
         let n_voxels = image.size().iter().product();
         let mut decisions = Decisions { labels: vec![0; n_voxels], margins: vec![0.0; n_voxels] };
         let mut sink = MarginSink { decisions: &mut decisions, isa: self.isa };
-        let mut source = NormalisedPlanes::new(image, image.percentiles([2.0, 98.0])?);
+        let mut source = NormalisedPlanes::new(image, image.percentiles(NORMALISATION)?);
         self.run(image.size(), &mut source, &mut sink, threads, progress)?;
         Ok(decisions)
     }

@@ -5,12 +5,10 @@ use volkit_geom::Sample;
 use volkit_kernels::Label;
 
 use super::network::MeshNet;
+use super::source::NORMALISATION;
 use crate::conform::Conformed;
 use crate::volumes::label_volumes;
 use crate::{ModelInfo, SegError, SegmentOptions, Segmentation, Segmenter};
-
-/// Percentiles that become 0 and 1 of the network's input.
-const NORMALISATION: [f64; 2] = [2.0, 98.0];
 
 impl Segmenter for MeshNet {
     fn info(&self) -> &ModelInfo {

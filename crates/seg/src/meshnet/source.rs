@@ -4,6 +4,9 @@ use volkit_kernels::{BoxError, PlaneSource};
 
 use crate::conform::{Conformed, ConformedVoxels};
 
+/// Percentiles of the image that become 0 and 1 of the network's input (as in training).
+pub(super) const NORMALISATION: [f64; 2] = [2.0, 98.0];
+
 /// Added to the range of the normalisation, so that a constant image does not divide by zero (as in training).
 const RANGE_EPS: f64 = 1e-3;
 
