@@ -2,7 +2,30 @@
 
 use std::ops::Range;
 
-use volkit_kernels::{Activation, Conv3d, ConvShape, Isa, KernelError, Layout, Planes, PlanesMut, Threads};
+use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, KernelError, Layout, Planes, PlanesMut, Threads};
+
+/// A small deterministic generator (xorshift).
+#[derive(Clone, Debug)]
+pub struct Noise(u64);
+
+impl Noise {
+    /// The generator number `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// `len` floats, uniform in `-range..range`.
+    pub fn floats(&mut self, len: usize, range: f32) -> Vec<f32> {
+        let mut next = || {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            ((self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0) * range
+        };
+        (0..len).map(|_| next()).collect()
+    }
+}
 
 /// A layer and the planes of it that one timed run computes.
 #[derive(Clone, Debug)]
@@ -15,9 +38,17 @@ pub struct Layer {
     pub size: [usize; 3],
     /// Output planes of a run.
     pub planes: Range<usize>,
+    /// Input channels, the last ones, that are read through up-sampling by 2.
+    pub upsampled: usize,
 }
 
 impl Layer {
+    /// The tensors it reads: its own size, and half of it.
+    fn sources(&self) -> [Layout; 2] {
+        let own = Layout::dense(self.size, self.shape.c_in - self.upsampled);
+        [own, Layout::dense(self.size.map(|n| n / 2), self.upsampled)]
+    }
+
     /// Floating-point operations of a run: two per weight and output voxel, taps outside the volume included.
     #[must_use]
     pub fn flops(&self) -> f64 {
@@ -31,7 +62,7 @@ impl Layer {
 pub struct Case {
     layer: Layer,
     conv: Conv3d,
-    input: Vec<f32>,
+    inputs: [Vec<f32>; 2],
     output: Vec<f32>,
 }
 
@@ -39,25 +70,16 @@ impl Case {
     /// Packs the layer with made-up weights.
     ///
     /// # Errors
-    /// [`KernelError::IsaUnavailable`].
-    pub fn new(layer: &Layer, isa: Isa) -> Result<Self, KernelError> {
+    /// [`KernelError::IsaUnavailable`], [`KernelError::Parameter`] for an algorithm that does not compute the layer.
+    pub fn new(layer: &Layer, options: ConvOptions<'_>) -> Result<Self, KernelError> {
         let shape = &layer.shape;
-        let mut state = 0x2545_f491_u32;
-        let mut noise = |len: usize| -> Vec<f32> {
-            let mut next = || {
-                state ^= state << 13;
-                state ^= state >> 17;
-                state ^= state << 5;
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            };
-            (0..len).map(|_| next()).collect()
-        };
-        let weight = noise(shape.c_in * shape.c_out * shape.taps());
-        let bias = noise(shape.c_out);
-        let input = noise(Layout::dense(layer.size, shape.c_in).len());
+        let mut noise = Noise::new(1);
+        let weight = noise.floats(shape.c_in * shape.c_out * shape.taps(), 1.0);
+        let bias = noise.floats(shape.c_out, 1.0);
+        let inputs = layer.sources().map(|layout| noise.floats(layout.len(), 1.0));
         let output = vec![0.0; Layout::dense(layer.size, shape.c_out).len()];
-        let conv = Conv3d::new(shape.clone(), &weight, Some(&bias), Activation::Relu.into(), isa)?;
-        Ok(Self { layer: layer.clone(), conv, input, output })
+        let conv = Conv3d::new(shape.clone(), &weight, Some(&bias), Activation::Elu.into(), options)?;
+        Ok(Self { layer: layer.clone(), conv, inputs, output })
     }
 
     /// Computes the layer's planes once.
@@ -66,9 +88,13 @@ impl Case {
     /// None that a valid layer can meet.
     pub fn run(&mut self, threads: &Threads) -> Result<(), KernelError> {
         let size = self.layer.size;
-        let source = Planes::new(&self.input, Layout::dense(size, self.layer.shape.c_in))?;
+        let [own, half] = self.layer.sources();
+        let own = Planes::new(&self.inputs[0], own)?;
+        let half = Planes::new(&self.inputs[1], half)?.upsampled();
+        let both = [own, half];
+        let sources = if self.layer.upsampled == 0 { &both[..1] } else { &both };
         let mut out = PlanesMut::new(&mut self.output, Layout::dense(size, self.layer.shape.c_out))?;
-        self.conv.run(&[source], &mut out, self.layer.planes.clone(), threads)
+        self.conv.run(sources, &mut out, self.layer.planes.clone(), threads)
     }
 }
 
@@ -80,25 +106,32 @@ pub fn cases() -> Vec<Layer> {
         shape: ConvShape::new(c_in, c_out, [3; 3]).with_dilation([dilation; 3]),
         size,
         planes,
+        upsampled: 0,
+    };
+    let concat = |name, channels: [usize; 2], size, planes| Layer {
+        upsampled: channels[0] / 3 * 2,
+        ..layer(name, channels, 1, size, planes)
     };
     let wide = [256, 256];
     let mesh = |depth| [depth, wide[0], wide[1]];
     vec![
         layer("24x24_160", [24, 24], 1, [24, 160, 160], 4..8),
-        layer("72x24_160", [72, 24], 1, [16, 160, 160], 4..6),
+        concat("72x24_160", [72, 24], [16, 160, 160], 4..8),
         layer("48x48_80", [48, 48], 1, [24, 80, 80], 4..8),
-        layer("144x48_80", [144, 48], 1, [24, 80, 80], 4..6),
-        layer("96x96_40", [96, 96], 1, [40; 3], 4..6),
-        layer("192x192_20", [192, 192], 1, [20; 3], 4..6),
+        concat("144x48_80", [144, 48], [24, 80, 80], 4..8),
+        layer("96x96_40", [96, 96], 1, [40; 3], 4..12),
+        concat("288x96_40", [288, 96], [40; 3], 4..12),
+        layer("192x192_20", [192, 192], 1, [20; 3], 4..12),
+        concat("576x192_20", [576, 192], [20; 3], 4..12),
         layer("384x384_10", [384, 384], 1, [10; 3], 0..10),
-        layer("30x30_256", [30, 30], 1, mesh(12), 4..6),
+        layer("30x30_256", [30, 30], 1, mesh(12), 4..8),
         layer("30x30_256_dilation2", [30, 30], 2, mesh(12), 4..6),
         layer("30x30_256_dilation4", [30, 30], 4, mesh(12), 4..6),
         layer("30x30_256_dilation8", [30, 30], 8, mesh(20), 8..10),
         layer("30x30_256_dilation16", [30, 30], 16, mesh(34), 16..18),
-        layer("21x21_256", [21, 21], 1, mesh(12), 4..6),
+        layer("21x21_256", [21, 21], 1, mesh(12), 4..8),
         layer("1x24_160", [1, 24], 1, [24, 160, 160], 4..8),
         layer("1x30_256", [1, 30], 1, mesh(12), 4..6),
-        Layer { name: "30x18_256_pointwise", shape: ConvShape::new(30, 18, [1; 3]), size: mesh(12), planes: 4..8 },
+        Layer { shape: ConvShape::new(30, 18, [1; 3]), ..layer("30x18_256_pointwise", [30, 18], 1, mesh(12), 4..8) },
     ]
 }

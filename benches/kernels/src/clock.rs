@@ -10,6 +10,13 @@ pub fn cpu_secs() -> f64 {
         .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
 }
 
+/// CPU seconds that all threads of the process have used (0 where the clock is missing).
+#[must_use]
+pub fn process_cpu_secs() -> f64 {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .map_or(0.0, |time| time.tv_sec() as f64 + time.tv_nsec() as f64 * 1e-9)
+}
+
 /// Speeds in floating-point operations per CPU second, measured in turns: medians over the turns.
 #[derive(Clone, Copy, Debug)]
 pub struct Speeds {

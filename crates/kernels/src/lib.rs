@@ -14,7 +14,7 @@ mod peak;
 mod simd;
 mod threads;
 
-pub use conv::{Activation, Conv3d, ConvShape, Epilogue};
+pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Mode};
 pub use error::KernelError;
 pub use exec::{
     Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,

@@ -18,13 +18,13 @@ pub(super) struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    /// Takes the source rows under row `y` of the planes `planes`, to be asked for in `n_shares` shares.
+    /// Takes the source rows under rows `rows` of the planes `planes`, to be asked for in `n_shares` shares.
     #[inline(always)]
     pub(super) fn begin(
         &mut self,
         sources: &[Planes<'a>],
         channels: &Range<usize>,
-        (planes, y): (&[usize], usize),
+        (planes, rows): (&[usize], impl Iterator<Item = usize> + Clone),
         n_shares: usize,
     ) {
         self.rows.clear();
@@ -35,7 +35,8 @@ impl<'a> Ahead<'a> {
             // Part of the channels of a voxel: the rest of its lines comes along.
             if channels.start < first + layout.channels && first < channels.end {
                 let up = usize::from(source.is_upsampled());
-                self.rows.extend(planes.iter().map(|z| &source.data()[layout.row(z >> up, y >> up)]));
+                let at = planes.iter().flat_map(|z| rows.clone().map(move |y| layout.row(z >> up, y >> up)));
+                self.rows.extend(at.map(|row| &source.data()[row]));
             }
             first += layout.channels;
         }
@@ -43,18 +44,11 @@ impl<'a> Ahead<'a> {
         self.share = floats.div_ceil(n_shares.max(1));
     }
 
-    /// Nothing to ask for.
-    #[inline(always)]
-    pub(super) fn clear(&mut self) {
-        self.rows.clear();
-        self.at = (0, 0);
-    }
-
-    /// The next share, in `n_hints` hints.
+    /// The next share.
     ///
     /// A share that begins near the end of its row hints at what lies behind the row; hints never fault.
     #[inline(always)]
-    pub(super) fn share(&mut self, n_hints: usize) -> Hints {
+    pub(super) fn share(&mut self) -> Hints {
         let Some(row) = self.rows.get(self.at.0) else {
             return Hints::NONE;
         };
@@ -63,6 +57,6 @@ impl<'a> Ahead<'a> {
         if self.at.1 >= row.len() {
             self.at = (self.at.0 + 1, self.at.1 - row.len());
         }
-        Hints::spread(start, self.share, n_hints)
+        Hints::lines(start, self.share)
     }
 }

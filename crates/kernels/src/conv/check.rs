@@ -53,12 +53,13 @@ pub(super) fn parameters(
     Ok(())
 }
 
-/// Checks the tensors of one call.
+/// Checks the tensors of one call, which reads the planes `reads` of all sources.
 pub(super) fn tensors(
     shape: &ConvShape,
     sources: &[Planes<'_>],
     out: &Layout,
     planes: &Range<usize>,
+    reads: &Range<usize>,
 ) -> Result<(), KernelError> {
     let channels: Vec<usize> = sources.iter().map(|source| source.layout().channels).collect();
     if channels.iter().sum::<usize>() != shape.c_in {
@@ -79,8 +80,7 @@ pub(super) fn tensors(
     if planes.len() > out.slots {
         return shape_error(format!("an output ring of at least {} planes", planes.len()), format!("{}", out.slots));
     }
-    let reach = shape.reach()[0];
-    let (low, high) = (planes.start.saturating_sub(reach), (planes.end - 1).saturating_add(reach).min(out.depth - 1));
+    let (low, high) = (reads.start, reads.end - 1);
     for source in sources {
         let factor = if source.is_upsampled() { 2 } else { 1 };
         let needed = high / factor - low / factor + 1;

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::aligned::with_scratch;
 use super::finish::Finish;
-use super::panel::{Block, Panel, even_parts};
+use super::panel::{Block, Panel, SumOrder, even_parts};
 use super::task::{OutPointer, Task};
-use super::tile::{LaneAxis, most_scalars};
+use super::tile::{LaneAxis, ROW_TAPS, VoxelTiles, most_scalars};
 use super::{ConvShape, Epilogue};
 use crate::simd::{Body, Lane, dispatch};
 use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
@@ -14,7 +14,7 @@ use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
 /// Weights of one block of input channels and 48 output channels: 0.5 MB, which stay in a second-level cache.
 const PANEL_FLOATS: usize = 27 * 96 * 48;
 /// Floats of the input rows that a task keeps: beside the weights in a second-level cache.
-const RING_FLOATS: usize = 96 * 1024;
+const RING_FLOATS: usize = 192 * 1024;
 /// Tasks per thread that even out the load.
 const TASKS_PER_THREAD: usize = 4;
 /// Fewest rows of a task where more would be at hand: each task copies `kernel - 1` rows that another one copies too.
@@ -27,6 +27,7 @@ pub(super) struct Direct {
     pub(super) finish: Finish,
     /// Blocks of input channels; sums pass from one to the next through the output.
     pub(super) inputs: Vec<Range<usize>>,
+    pub(super) order: SumOrder,
     by_channel: Panel,
     by_voxel: Option<Panel>,
     isa: Isa,
@@ -66,16 +67,17 @@ impl Direct {
                 end - n..end
             })
             .collect();
+        let order = sum_order(&shape, inputs.len());
         let n_vectors = shape.c_out.div_ceil(n_lanes);
         let widths: Vec<_> = even_parts(n_vectors, if registers < 32 { 2 } else { 3 }).map(|n| n * n_lanes).collect();
-        let by_channel = Panel::new(&shape, weight, &widths, &inputs);
+        let by_channel = Panel::new(&shape, order, weight, &widths, &inputs);
         let ragged = !shape.c_out.is_multiple_of(n_lanes) || widths.contains(&n_lanes);
         let by_voxel = (ragged && inputs.len() == 1).then(|| {
-            let widths: Vec<_> = even_parts(shape.c_out, most_scalars(registers, 2)).collect();
-            Panel::new(&shape, weight, &widths, &inputs)
+            let widths: Vec<_> = even_parts(shape.c_out, VoxelTiles::new(registers).width).collect();
+            Panel::new(&shape, order, weight, &widths, &inputs)
         });
         let finish = Finish::new(bias, epilogue, n_vectors * n_lanes);
-        Self { shape, finish, inputs, by_channel, by_voxel, isa, n_lanes, registers }
+        Self { shape, finish, inputs, order, by_channel, by_voxel, isa, n_lanes, registers }
     }
 
     /// Bytes of the packed weights.
@@ -129,11 +131,24 @@ impl Direct {
         Ok(())
     }
 
+    /// The tiles with voxels as lanes.
+    #[inline(always)]
+    pub(super) fn voxel_tiles(&self) -> VoxelTiles {
+        VoxelTiles::new(self.registers)
+    }
+
     /// The largest number of scalars in a tile of `n_vectors` vectors.
     #[inline(always)]
     pub(super) fn most_scalars(&self, n_vectors: usize) -> usize {
         most_scalars(self.registers, n_vectors)
     }
+}
+
+/// The order of the sums, which depends on the shape alone and not on the instruction set, so that all give the same bits.
+fn sum_order(shape: &ConvShape, n_passes: usize) -> SumOrder {
+    // Whole vectors of output channels make tiles whose weights are best read in one stream.
+    let whole = shape.c_out.is_multiple_of(32) || shape.c_out.is_multiple_of(48);
+    if n_passes == 1 && shape.kernel[1] == ROW_TAPS && !whole { SumOrder::RowsLast } else { SumOrder::ChannelsLast }
 }
 
 /// Lengths that all tasks of a call share.
@@ -147,6 +162,10 @@ pub(super) struct Geometry {
     pub(super) row_len: usize,
     /// Floats of a copied row of all channels of an input block.
     pub(super) slot_len: usize,
+    /// Copied rows of an input plane that are at hand at a time.
+    pub(super) ring_rows: usize,
+    /// Output rows of a tile of several rows; 1 where there is none.
+    pub(super) tile_rows: usize,
     /// Floats of the sums of one tile, all output blocks.
     pub(super) acc_floats: usize,
 }
@@ -166,11 +185,14 @@ impl Geometry {
             }
         };
         let most_inputs = direct.inputs.iter().map(Range::len).max().unwrap_or(0);
+        let tiles = VoxelTiles::new(direct.registers);
         let acc_floats = match axis {
             LaneAxis::Channels => 32 * n_lanes,
-            LaneAxis::Voxels => shape.c_out.next_multiple_of(n_lanes) * 2 * n_lanes,
+            LaneAxis::Voxels => shape.c_out.next_multiple_of(n_lanes) * tiles.vectors.max(tiles.rows) * n_lanes,
         };
-        Self { side_taps, left, row_len, slot_len: most_inputs * row_len, acc_floats }
+        let tile_rows = if axis == LaneAxis::Voxels && direct.order == SumOrder::RowsLast { tiles.rows } else { 1 };
+        let ring_rows = shape.kernel[1] + tile_rows - 1;
+        Self { side_taps, left, row_len, slot_len: most_inputs * row_len, ring_rows, tile_rows, acc_floats }
     }
 }
 
@@ -219,7 +241,7 @@ impl Cut {
         let shape = direct.shape.clone();
         let floats = |group: usize| {
             let n_inputs = input_planes(&shape, size[0], planes.start..planes.start + group).len();
-            (n_inputs + 2 * (shape.kernel[0] / 2)) * shape.kernel[1] * geometry.slot_len
+            n_inputs * geometry.ring_rows * geometry.slot_len
         };
         let mut group = 1;
         while group < planes.len() && floats(group + 1) <= RING_FLOATS {
@@ -248,7 +270,7 @@ impl Cut {
             })
             .max()
             .unwrap_or(0)
-            * shape.kernel[1]
+            * geometry.ring_rows
             * geometry.slot_len;
         Self {
             shape,

@@ -3,12 +3,16 @@
 mod ahead;
 mod aligned;
 mod check;
+mod choose;
 mod direct;
 mod finish;
 mod panel;
 mod rows;
 mod task;
 mod tile;
+mod winograd;
+
+pub use choose::{Algorithm, ConvOptions, Mode};
 
 use std::ops::Range;
 
@@ -90,9 +94,9 @@ impl From<Activation> for Epilogue {
 ///
 /// Output voxel `(z, y, x)`, channel `o`:
 /// `act(bias[o] + sum over taps (i, j, k) and channels c of weight[o][c][i][j][k] * input[z + (i - kd / 2) * dilation_d, ..][c])`,
-/// with zeros outside the volume. Every product is added with one rounding and in an order that depends on the shape
-/// alone: the same bits come out of every instruction set, of any number of threads and however the output planes are
-/// cut into calls.
+/// with zeros outside the volume. In [`Mode::Exact`] every product is added with one rounding and in an order that depends
+/// on the shape alone; the other modes compute the same sum from fewer products. In all modes the same bits come out of
+/// every instruction set, of any number of threads and however the output planes are cut into calls.
 ///
 /// ```
 /// use volkit_kernels::{Activation, Conv3d, ConvShape, Isa, Layout, Planes, PlanesMut, Threads};
@@ -112,32 +116,46 @@ pub struct Conv3d {
     shape: ConvShape,
     isa: Isa,
     algorithm: Algorithm,
+    packed: Packed,
 }
 
-/// How a convolution is computed.
+/// Weights in the order of an algorithm.
 #[derive(Debug)]
-enum Algorithm {
+enum Packed {
     /// The sum itself, blocked for registers and caches.
     Direct(direct::Direct),
+    /// Tiles with fewer products.
+    Winograd(winograd::Winograd),
 }
 
 impl Conv3d {
-    /// Packs `weight` `[C_out][C_in][kd][kh][kw]` and `bias` `[C_out]` for `isa`.
+    /// Packs `weight` `[C_out][C_in][kd][kh][kw]` and `bias` `[C_out]`.
+    ///
+    /// The options may be an [`Isa`] alone, which means [`Mode::Exact`] on it.
     ///
     /// # Errors
-    /// [`KernelError::Parameter`] for an even kernel or a zero size, [`KernelError::Shape`] for arrays of another
-    /// length, [`KernelError::IsaUnavailable`] when this machine lacks `isa`.
-    pub fn new(
+    /// [`KernelError::Parameter`] for an even kernel, a zero size or an algorithm that does not compute such a
+    /// convolution, [`KernelError::Shape`] for arrays of another length, [`KernelError::IsaUnavailable`] when this
+    /// machine lacks the instruction set.
+    pub fn new<'a>(
         shape: ConvShape,
         weight: &[f32],
         bias: Option<&[f32]>,
         epilogue: Epilogue,
-        isa: Isa,
+        options: impl Into<ConvOptions<'a>>,
     ) -> Result<Self, KernelError> {
+        let options = options.into();
         check::parameters(&shape, weight, bias, &epilogue)?;
-        let isa = isa.require()?;
-        let algorithm = Algorithm::Direct(direct::Direct::new(&shape, weight, bias, epilogue, isa));
-        Ok(Self { shape, isa, algorithm })
+        let isa = options.isa.require()?;
+        let algorithm = options.algorithm_for(&shape)?;
+        let single = Threads::single();
+        let threads = options.threads.unwrap_or(&single);
+        let winograd = winograd::Winograd::new(&shape, (weight, bias), epilogue.clone(), (algorithm, isa), threads);
+        let packed = match winograd {
+            Some(winograd) => Packed::Winograd(winograd),
+            None => Packed::Direct(direct::Direct::new(&shape, weight, bias, epilogue, isa)),
+        };
+        Ok(Self { shape, isa, algorithm, packed })
     }
 
     /// Sizes of the convolution.
@@ -152,12 +170,41 @@ impl Conv3d {
         self.isa
     }
 
+    /// How it is computed.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Bytes of the packed weights.
     #[must_use]
     pub fn packed_bytes(&self) -> usize {
-        match &self.algorithm {
-            Algorithm::Direct(direct) => direct.packed_bytes(),
+        match &self.packed {
+            Packed::Direct(direct) => direct.packed_bytes(),
+            Packed::Winograd(winograd) => winograd.packed_bytes(),
         }
+    }
+
+    /// Output planes of a tensor of `depth` planes that are computed together: calls for ranges that begin and end at
+    /// multiples of it (or at the end of the volume) compute nothing twice. 1 for [`Algorithm::Direct`].
+    #[must_use]
+    pub fn plane_step(&self, depth: usize) -> usize {
+        match &self.packed {
+            Packed::Direct(_) => 1,
+            Packed::Winograd(winograd) => winograd.plane_step(depth),
+        }
+    }
+
+    /// Input planes that [`Conv3d::run`] reads for the output planes `planes` of a tensor of `depth` planes: `planes` grown
+    /// to multiples of [`Conv3d::plane_step`], and the kernel's reach on both sides, inside the volume.
+    #[must_use]
+    pub fn planes_read(&self, planes: &Range<usize>, depth: usize) -> Range<usize> {
+        if planes.is_empty() {
+            return planes.clone();
+        }
+        let (step, reach) = (self.plane_step(depth).max(1), self.shape.reach()[0]);
+        let end = planes.end.checked_next_multiple_of(step).unwrap_or(depth);
+        (planes.start / step * step).saturating_sub(reach)..end.saturating_add(reach).min(depth)
     }
 
     /// Zero voxels that a source needs at both ends of its rows: none, because rows are copied into a padded scratch.
@@ -169,8 +216,7 @@ impl Conv3d {
 
     /// Computes the output planes `planes` from the concatenation of `sources` along channels.
     ///
-    /// A source that is a ring must hold the planes `planes.start - reach .. planes.end + reach` (inside the volume;
-    /// halved for an up-sampled source). Scratch memory is kept by each thread between calls.
+    /// A source that is a ring must hold the planes [`Conv3d::planes_read`] (halved for an up-sampled source). Scratch memory is kept by each thread between calls.
     ///
     /// # Errors
     /// [`KernelError::Shape`] where channels or sizes disagree, `planes` lies outside the volume, or a ring has fewer
@@ -182,12 +228,17 @@ impl Conv3d {
         planes: Range<usize>,
         threads: &Threads,
     ) -> Result<(), KernelError> {
-        check::tensors(&self.shape, sources, out.layout(), &planes)?;
+        let reads = self.planes_read(&planes, out.layout().depth);
+        check::tensors(&self.shape, sources, out.layout(), &planes, &reads)?;
         if planes.is_empty() || out.layout().is_empty() {
             return Ok(());
         }
-        match &self.algorithm {
-            Algorithm::Direct(direct) => direct.run(sources, out, planes, threads),
+        match &self.packed {
+            Packed::Direct(direct) => direct.run(sources, out, planes, threads),
+            Packed::Winograd(winograd) => {
+                winograd.run(sources, out, &planes, threads);
+                Ok(())
+            }
         }
     }
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::ahead::Ahead;
 use super::direct::{Direct, Geometry, Part, neighbour};
+use super::panel::SumOrder;
 use super::panel::{Block, Panel, even_parts};
 use super::rows::{copy_row, store};
-use super::tile::{Hints, LaneAxis, Products, Run, STEPS_PER_HINT, add_products};
+use super::tile::{Hints, LaneAxis, MOST_ROWS, Products, Run, add_products, add_products_of_rows};
 use crate::simd::{Body, Lane};
 use crate::{Layout, Planes, PlanesMut};
 
@@ -37,7 +38,7 @@ pub(super) struct Task<'a> {
     pub(super) sources: &'a [Planes<'a>],
     pub(super) pointer: OutPointer,
     pub(super) part: Part,
-    /// Copied rows `[input plane][row modulo kernel][channel][row_len]`.
+    /// Copied rows `[input plane][row modulo ring_rows][channel][row_len]`.
     pub(super) ring: &'a mut [f32],
     /// Sums of a tile.
     pub(super) acc: &'a mut [f32],
@@ -50,11 +51,15 @@ struct Pass {
     last: bool,
 }
 
-/// Steps of one output row: where their input lies, and which weights they take.
+/// Steps of an output row, or of several together: where their input lies, and which weights they take.
 #[derive(Debug, Default)]
 struct Steps {
     offsets: Vec<u32>,
     runs: Vec<Run>,
+    /// Floats of the ring before the rows of the taps along height that touch the image.
+    taps: Vec<usize>,
+    /// Floats of the ring before each input row of a tile of several rows.
+    bases: [u32; MOST_ROWS],
 }
 
 impl Steps {
@@ -87,28 +92,31 @@ impl Body for Task<'_> {
             let pass = Pass { inputs: inputs.clone(), first: i == 0, last: i + 1 == self.direct.inputs.len() };
             let reach = shape.kernel[1] / 2;
             let mut next = self.part.rows.start.saturating_sub(reach);
-            for row in self.part.rows.clone() {
-                while next < (row + reach + 1).min(self.part.n_rows) {
+            let mut row = self.part.rows.start;
+            while row < self.part.rows.end {
+                let n_rows = self.rows_together(row);
+                while next < (row + n_rows + reach).min(self.part.n_rows) {
                     // SAFETY: a row of the image and input planes of the part.
                     unsafe { self.copy_rows::<L>(&pass.inputs, next) };
                     next += 1;
                 }
-                if next < (self.part.rows.end + reach).min(self.part.n_rows) {
-                    let position = (self.part.inputs.as_slice(), self.image_row(next));
-                    ahead.begin(self.sources, &pass.inputs, position, self.part.planes.len() * self.n_tiles::<L>());
-                } else {
-                    ahead.clear();
-                }
+                let rows = next..(next + self.geometry.tile_rows).min(self.part.rows.end + reach).min(self.part.n_rows);
+                let image_rows = rows.map(|row| self.image_row(row));
+                let n_shares = self.part.planes.len() * self.n_tiles::<L>(n_rows);
+                ahead.begin(self.sources, &pass.inputs, (self.part.inputs.as_slice(), image_rows), n_shares);
                 for z in self.part.planes.clone() {
-                    self.list_steps(pass.inputs.len(), z, row, &mut steps);
+                    self.list_steps(pass.inputs.len(), z, row..row + n_rows, &mut steps);
                     // SAFETY: the rows under all steps were copied.
                     unsafe {
                         match self.axis {
                             LaneAxis::Channels => self.row_by_channel::<L>(&pass, &steps, &mut ahead, (z, row)),
-                            LaneAxis::Voxels => self.row_by_voxel::<L>(&pass, &steps, &mut ahead, (z, row)),
+                            LaneAxis::Voxels => {
+                                self.rows_by_voxel::<L>(&pass, &steps, &mut ahead, (z, row..row + n_rows));
+                            }
                         }
                     }
                 }
+                row += n_rows;
             }
         }
     }
@@ -121,12 +129,20 @@ impl Task<'_> {
         self.part.first_row + row * self.direct.shape.dilation[1]
     }
 
-    /// Tiles of one output row, between which the rows ahead are asked for.
+    /// Rows from `row` on that tiles take together: as many as a tile has, if all their taps touch the image.
     #[inline(always)]
-    fn n_tiles<L: Lane>(&self) -> usize {
+    fn rows_together(&self, row: usize) -> usize {
+        let n = self.geometry.tile_rows;
+        if row >= 1 && row + n <= self.part.rows.end && row + n < self.part.n_rows { n } else { 1 }
+    }
+
+    /// Tiles of one output row, or of `n_rows` together, between which the rows ahead are asked for.
+    #[inline(always)]
+    fn n_tiles<L: Lane>(&self, n_rows: usize) -> usize {
         let width = self.pointer.layout.width;
         match self.axis {
-            LaneAxis::Voxels => width.div_ceil(2 * L::N) * self.panel.blocks().len(),
+            LaneAxis::Voxels if n_rows > 1 => width.div_ceil(L::N) * self.panel.blocks().len(),
+            LaneAxis::Voxels => width.div_ceil(self.direct.voxel_tiles().vectors * L::N) * self.panel.blocks().len(),
             LaneAxis::Channels => {
                 let blocks = &self.panel.blocks()[self.part.blocks.clone()];
                 blocks.iter().map(|block| width.div_ceil(self.direct.most_scalars(block.width / L::N))).sum()
@@ -137,7 +153,7 @@ impl Task<'_> {
     /// Floats of the ring before the copy of row `row` of the part's input plane number `plane`.
     #[inline(always)]
     fn slot(&self, plane: usize, row: usize) -> usize {
-        let n = self.direct.shape.kernel[1];
+        let n = self.geometry.ring_rows;
         (plane * n + row % n) * self.geometry.slot_len
     }
 
@@ -156,26 +172,54 @@ impl Task<'_> {
         }
     }
 
-    /// Lists the taps that touch the image for output row `(z, row)`, times the input channels.
+    /// Lists the taps that touch the image for the output rows `(z, rows)`, times the input channels; taps along height
+    /// are one step where there are several rows.
     #[inline(always)]
-    fn list_steps(&self, n_channels: usize, z: usize, row: usize, steps: &mut Steps) {
+    fn list_steps(&self, n_channels: usize, z: usize, rows: Range<usize>, steps: &mut Steps) {
         let [kd, kh, kw] = self.direct.shape.kernel;
         let (dilation, depth) = (self.direct.shape.dilation, self.pointer.layout.depth);
         let (side_taps, row_len) = (self.geometry.side_taps, self.geometry.row_len);
-        let first = self.geometry.left - side_taps * dilation[2];
         steps.offsets.clear();
         steps.runs.clear();
+        steps.taps.clear();
+        // Taps along height that touch the image follow one another.
+        let (mut first_tap, mut taps_per_step) = (0, kh);
+        if rows.len() > 1 {
+            for (base, row) in steps.bases.iter_mut().zip(rows.start - 1..=rows.end) {
+                *base = self.slot(0, row) as u32;
+            }
+            steps.taps.push(0);
+        } else {
+            let row_of = |j| neighbour(rows.start, j, kh, 1, self.part.n_rows);
+            (first_tap, taps_per_step) = ((0..kh).position(|j| row_of(j).is_some()).unwrap_or(0), 1);
+            steps.taps.extend((0..kh).filter_map(row_of).map(|row| self.slot(0, row)));
+        }
+        let n_taps = steps.taps.len();
+        let first_side = kw / 2 - side_taps;
         for i in 0..kd {
             let Some(z_in) = neighbour(z, i, kd, dilation[0], depth) else { continue };
             let Ok(plane) = self.part.inputs.binary_search(&z_in) else { continue };
-            for j in 0..kh {
-                let Some(row_in) = neighbour(row, j, kh, 1, self.part.n_rows) else { continue };
-                let slot = self.slot(plane, row_in) + first;
-                let tap = (i * kh + j) * kw + kw / 2 - side_taps;
-                steps.push_run(tap * n_channels, (2 * side_taps + 1) * n_channels);
-                for k in 0..2 * side_taps + 1 {
-                    let start = (slot + k * dilation[2]) as u32;
-                    steps.offsets.extend((0..n_channels as u32).map(|c| start + c * row_len as u32));
+            let first = self.slot(plane, 0) + self.geometry.left - side_taps * dilation[2];
+            match self.direct.order {
+                SumOrder::ChannelsLast => {
+                    for j in 0..n_taps {
+                        let weights = ((i * kh + first_tap + j) * kw + first_side) * n_channels;
+                        steps.push_run(weights, (2 * side_taps + 1) * n_channels);
+                        for k in 0..2 * side_taps + 1 {
+                            let start = (first + steps.taps[j] + k * dilation[2]) as u32;
+                            steps.offsets.extend((0..n_channels as u32).map(|c| start + c * row_len as u32));
+                        }
+                    }
+                }
+                SumOrder::RowsLast => {
+                    for c in 0..n_channels {
+                        let weights = ((i * n_channels + c) * kw + first_side) * kh / taps_per_step + first_tap;
+                        for k in 0..2 * side_taps + 1 {
+                            steps.push_run(weights + k * (kh / taps_per_step), n_taps);
+                            let start = first + c * row_len + k * dilation[2];
+                            steps.offsets.extend(steps.taps.iter().map(|slot| (start + slot) as u32));
+                        }
+                    }
                 }
             }
         }
@@ -190,7 +234,7 @@ impl Task<'_> {
             offsets: &steps.offsets,
             input: self.ring.as_ptr(),
             weights: self.panel.weights(&pass.inputs, block).as_ptr(),
-            width: block.width,
+            stride: self.panel.stride(),
             ahead: Hints::NONE,
             out: Hints::NONE,
         }
@@ -216,7 +260,7 @@ impl Task<'_> {
             let n_vectors = block.width / L::N;
             let mut x = 0;
             for n_voxels in even_parts(layout.width, self.direct.most_scalars(n_vectors)) {
-                let hints = ahead.share(steps.offsets.len() / STEPS_PER_HINT);
+                let hints = ahead.share();
                 let tile = Products { input: products.input.wrapping_add(x), ahead: hints, ..products };
                 // SAFETY: voxels `x..x + n_voxels` of an output row of the part, all of whose operands lie in the ring
                 // and in the panel; a tile's sums fit in the scratch.
@@ -275,7 +319,7 @@ impl Task<'_> {
         }
     }
 
-    /// Lanes are voxels: tiles of up to two vectors of voxels times all output channels.
+    /// Lanes are voxels: tiles of several vectors of voxels times a few output channels.
     ///
     /// # Safety
     /// As [`Task::row_by_channel`]; the pass is the only one.
@@ -290,7 +334,7 @@ impl Task<'_> {
         let layout = self.pointer.layout;
         let out_row = layout.row_offset(z, self.image_row(row));
         let mut x = 0;
-        for n_vectors in even_parts(layout.width.div_ceil(L::N), 2) {
+        for n_vectors in even_parts(layout.width.div_ceil(L::N), self.direct.voxel_tiles().vectors) {
             let width = n_vectors * L::N;
             for (sums, bias) in self.acc.chunks_exact_mut(width).zip(&self.direct.finish.bias()[..layout.channels]) {
                 sums.fill(*bias);
@@ -299,10 +343,9 @@ impl Task<'_> {
             let out_floats = width.min(layout.width - x) * layout.channels / n_blocks;
             for (number, block) in self.panel.blocks().iter().enumerate() {
                 let products = self.products(pass, steps, block);
-                let n_hints = steps.offsets.len() / STEPS_PER_HINT;
                 let start = self.pointer.data.wrapping_add(out_row + x * layout.channels + number * out_floats);
-                let out = Hints::spread(start, out_floats, n_hints);
-                let ahead = ahead.share(n_hints);
+                let out = Hints::lines(start, out_floats);
+                let ahead = ahead.share();
                 let tile = Products { input: products.input.wrapping_add(x), ahead, out, ..products };
                 // SAFETY: copied rows are padded to whole vectors, and the scratch holds the sums of all channels.
                 unsafe {
@@ -310,17 +353,61 @@ impl Task<'_> {
                 };
             }
             // SAFETY: voxels from `x` on of an output row of the part.
-            unsafe { self.store_voxels::<L>(width, width.min(layout.width - x), out_row + x * layout.channels) };
+            unsafe { self.store_voxels::<L>((width, 0), width.min(layout.width - x), out_row + x * layout.channels) };
             x += width;
         }
     }
 
-    /// Stores the sums `acc[channel][width]` of `n_voxels` voxels after the epilogue.
+    /// The same for several rows together, one vector of voxels each; or for one.
+    ///
+    /// # Safety
+    /// As [`Task::row_by_voxel`], for all `rows`, which are one or those of a tile.
+    #[inline(always)]
+    unsafe fn rows_by_voxel<L: Lane>(
+        &mut self,
+        pass: &Pass,
+        steps: &Steps,
+        ahead: &mut Ahead<'_>,
+        (z, rows): (usize, Range<usize>),
+    ) {
+        let (layout, row, n_rows) = (self.pointer.layout, rows.start, rows.len());
+        if n_rows == 1 {
+            // SAFETY: passed on from the caller.
+            return unsafe { self.row_by_voxel::<L>(pass, steps, ahead, (z, row)) };
+        }
+        let width = n_rows * L::N;
+        let n_blocks = self.panel.blocks().len();
+        for x in (0..layout.width).step_by(L::N) {
+            for (sums, bias) in self.acc.chunks_exact_mut(width).zip(&self.direct.finish.bias()[..layout.channels]) {
+                sums.fill(*bias);
+            }
+            let n_voxels = L::N.min(layout.width - x);
+            for (number, block) in self.panel.blocks().iter().enumerate() {
+                let products = self.products(pass, steps, block);
+                let hinted = number * n_rows / n_blocks;
+                let start = layout.row_offset(z, self.image_row(row + hinted)) + x * layout.channels;
+                let out = Hints::lines(self.pointer.data.wrapping_add(start), n_voxels * layout.channels);
+                let tile = Products { input: products.input.wrapping_add(x), ahead: ahead.share(), out, ..products };
+                // SAFETY: copied rows are padded to whole vectors, and the scratch holds the sums of all channels.
+                unsafe {
+                    let acc = self.acc.as_mut_ptr().add(block.start * width);
+                    add_products_of_rows::<L>(block.width, &steps.bases, &tile, acc);
+                };
+            }
+            for i in 0..n_rows {
+                let offset = layout.row_offset(z, self.image_row(row + i)) + x * layout.channels;
+                // SAFETY: voxels from `x` on of an output row of the part.
+                unsafe { self.store_voxels::<L>((width, i * L::N), n_voxels, offset) };
+            }
+        }
+    }
+
+    /// Stores the sums `acc[channel][width]` of `n_voxels` voxels from `first` on after the epilogue.
     ///
     /// # Safety
     /// The voxels behind float `offset` of the output belong to the part.
     #[inline(always)]
-    unsafe fn store_voxels<L: Lane>(&mut self, width: usize, n_voxels: usize, offset: usize) {
+    unsafe fn store_voxels<L: Lane>(&mut self, (width, first): (usize, usize), n_voxels: usize, offset: usize) {
         let channels = self.pointer.layout.channels;
         for c in (0..channels).step_by(L::N) {
             let n = L::N.min(channels - c);
@@ -328,7 +415,7 @@ impl Task<'_> {
                 let cols = 4.min(n_voxels - x);
                 // SAFETY: `n` channels of `cols` voxels in the output; the scratch has whole vectors of both.
                 unsafe {
-                    let sums = L::columns(self.acc.as_ptr().add(c * width + x), width, L::N, 4);
+                    let sums = L::columns(self.acc.as_ptr().add(c * width + first + x), width, L::N, 4);
                     for (i, sum) in sums.into_iter().enumerate().take(cols) {
                         let value = self.direct.finish.apply(sum, c);
                         store(value, self.pointer.data.add(offset + (x + i) * channels + c), n);

@@ -17,7 +17,8 @@ const MAX_DEPTH: usize = 1 << 20;
 /// Work of a value of an element-wise node, in FLOP: only for the share of progress.
 const ELEMENT_WORK: usize = 8;
 
-/// How many planes a node computes at a time.
+/// How many planes a node computes at a time; a convolution whose tiles are deeper computes whole tiles
+/// ([`Conv3d::plane_step`](crate::Conv3d::plane_step)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Blocks {
@@ -284,7 +285,9 @@ fn choose_blocks(graph: &Graph, sizes: &[[usize; 3]], options: &PlanOptions) -> 
             }
             (Blocks::Auto, _) => AUTO_VOXELS.div_ceil(voxels),
         };
-        planes.clamp(1, *depth)
+        // Whole tiles, so that none is computed twice.
+        let step = if let Op::Conv(conv) = &node.op { conv.plane_step(*depth) } else { 1 };
+        planes.clamp(1, *depth).next_multiple_of(step).min(*depth)
     });
     Ok(planes.collect())
 }
@@ -294,19 +297,22 @@ fn stages(graph: &Graph, sizes: &[[usize; 3]], blocks: &[usize]) -> Vec<Stage> {
     let mut stages = Vec::with_capacity(sizes.len() + graph.n_outputs());
     for (i, node) in graph.nodes().iter().enumerate() {
         let reach = |source: &Source| match &node.op {
-            Op::Conv(conv) => Reach::Window { radius: conv.shape().reach()[0], upsampled: source.upsampled },
+            Op::Conv(conv) => {
+                let (radius, step) = (conv.shape().reach()[0], conv.plane_step(sizes[i][0]));
+                Reach::Window { radius, step, upsampled: source.upsampled }
+            }
             Op::MaxPool(_) => Reach::Pairs,
-            Op::Upsample => Reach::Window { radius: 0, upsampled: true },
+            Op::Upsample => Reach::Window { radius: 0, step: 1, upsampled: true },
             Op::InstanceNorm(_) => Reach::Whole,
             Op::Input(_) | Op::Activate(_) | Op::Add(_) | Op::ScaleShift(_) | Op::Softmax(_) => {
-                Reach::Window { radius: 0, upsampled: false }
+                Reach::Window { radius: 0, step: 1, upsampled: false }
             }
         };
         let feeds = node.sources.iter().map(|source| Feed { stage: source.tensor.0, reach: reach(source) }).collect();
         stages.push(Stage { feeds, depth: sizes[i][0], block: blocks[i], is_sink: false });
     }
     for output in graph.outputs() {
-        let feed = Feed { stage: output.0, reach: Reach::Window { radius: 0, upsampled: false } };
+        let feed = Feed { stage: output.0, reach: Reach::Window { radius: 0, step: 1, upsampled: false } };
         stages.push(Stage { feeds: vec![feed], depth: sizes[output.0][0], block: blocks[output.0], is_sink: true });
     }
     stages

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn window(stage: usize, radius: usize) -> Feed {
-        Feed { stage, reach: Reach::Window { radius, upsampled: false } }
+        Feed { stage, reach: Reach::Window { radius, step: 1, upsampled: false } }
     }
 
     fn stage(feeds: Vec<Feed>, depth: usize, block: usize) -> Stage {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Loader, check_planes, check_source, row, split, store};
+use super::rows::{Loader, map_rows, store};
 use crate::conv::Activation;
 use crate::simd::{Body, Lane, Math, dispatch};
 use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
@@ -35,18 +35,10 @@ impl Activate {
         planes: Range<usize>,
         threads: &Threads,
     ) -> Result<(), KernelError> {
-        let layout = *out.layout();
-        check_planes("activation", &layout, &planes)?;
-        check_source("activation", source, layout.size(), layout.channels)?;
-        threads.for_each_mut(&mut split(out, &planes), |rows| {
-            let z = rows.z;
-            rows.each(|y, out| {
-                let body = Row { source: row(source, z, y), out, activation: self.activation };
-                // SAFETY: the body asks for nothing beyond the instruction set.
-                unsafe { dispatch(self.isa, body) }
-            });
-        });
-        Ok(())
+        map_rows("activation", source, out, planes, threads, |source, out| {
+            // SAFETY: the body asks for nothing beyond the instruction set.
+            unsafe { dispatch(self.isa, Row { source, out, activation: self.activation }) }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::simd::Lane;
-use crate::{KernelError, Layout, Planes, PlanesMut};
+use crate::{KernelError, Layout, Planes, PlanesMut, Threads};
 
 /// Floats of a task: enough to outweigh handing it out, little enough to share a plane among many threads.
 const TASK_FLOATS: usize = 1 << 13;
@@ -46,6 +46,25 @@ pub(super) fn split<'a>(out: &'a mut PlanesMut<'_>, planes: &Range<usize>) -> Ve
     }
     tasks.sort_by_key(|rows| (rows.z, rows.y0));
     tasks
+}
+
+/// Computes each row of `planes` of `out` from the same row of a source of its size and channels.
+pub(super) fn map_rows(
+    op: &'static str,
+    source: &Planes<'_>,
+    out: &mut PlanesMut<'_>,
+    planes: Range<usize>,
+    threads: &Threads,
+    compute: impl Fn(&[f32], &mut [f32]) + Sync,
+) -> Result<(), KernelError> {
+    let layout = *out.layout();
+    check_planes(op, &layout, &planes)?;
+    check_source(op, source, layout.size(), layout.channels)?;
+    threads.for_each_mut(&mut split(out, &planes), |rows| {
+        let z = rows.z;
+        rows.each(|y, out| compute(row(source, z, y), out));
+    });
+    Ok(())
 }
 
 /// Refuses planes that the result does not have, or that its ring can not hold at once.

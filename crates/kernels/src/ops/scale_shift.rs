@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Loader, check_channels, check_planes, check_source, row, split, store};
+use super::rows::{Loader, check_channels, check_source, map_rows, store};
 use crate::simd::{Body, Lane, dispatch};
 use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
 
@@ -36,19 +36,11 @@ impl ScaleShift {
         planes: Range<usize>,
         threads: &Threads,
     ) -> Result<(), KernelError> {
-        let layout = *out.layout();
-        check_planes("scale_shift", &layout, &planes)?;
-        check_source("scale_shift", source, layout.size(), self.scale.len())?;
-        check_source("scale_shift", source, layout.size(), layout.channels)?;
-        threads.for_each_mut(&mut split(out, &planes), |rows| {
-            let z = rows.z;
-            rows.each(|y, out| {
-                let body = Row { source: row(source, z, y), out, scale: &self.scale, shift: &self.shift };
-                // SAFETY: the body asks for nothing beyond the instruction set.
-                unsafe { dispatch(self.isa, body) }
-            });
-        });
-        Ok(())
+        check_source("scale_shift", source, out.layout().size(), self.scale.len())?;
+        map_rows("scale_shift", source, out, planes, threads, |source, out| {
+            // SAFETY: the body asks for nothing beyond the instruction set.
+            unsafe { dispatch(self.isa, Row { source, out, scale: &self.scale, shift: &self.shift }) }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Loader, check_planes, check_source, row, split, store};
+use super::rows::{Loader, map_rows, store};
 use crate::simd::{Body, Lane, Math, dispatch};
 use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
 
@@ -39,18 +39,11 @@ impl Softmax {
         planes: Range<usize>,
         threads: &Threads,
     ) -> Result<(), KernelError> {
-        let layout = *out.layout();
-        check_planes("softmax", &layout, &planes)?;
-        check_source("softmax", source, layout.size(), layout.channels)?;
-        threads.for_each_mut(&mut split(out, &planes), |rows| {
-            let z = rows.z;
-            rows.each(|y, out| {
-                let body = Row { source: row(source, z, y), out, channels: layout.channels };
-                // SAFETY: the body asks for nothing beyond the instruction set.
-                unsafe { dispatch(self.isa, body) }
-            });
-        });
-        Ok(())
+        let channels = out.layout().channels;
+        map_rows("softmax", source, out, planes, threads, |source, out| {
+            // SAFETY: the body asks for nothing beyond the instruction set.
+            unsafe { dispatch(self.isa, Row { source, out, channels }) }
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The convolution against an `f64` sum written from its definition, and against itself on other paths.
 
-use volkit_kernels::{Activation, Conv3d, ConvShape, Epilogue, Isa, Layout, Planes, PlanesMut, Threads};
+use volkit_kernels::{
+    Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Isa, Layout, Planes, PlanesMut, Threads,
+};
 
 /// Pseudo-random floats in `-1..1` (xorshift).
 pub(crate) struct Noise(u64);
@@ -24,14 +26,14 @@ impl Noise {
 
 /// A source: its layout, memory, and whether it is read through up-sampling.
 #[derive(Clone)]
-struct Source {
-    layout: Layout,
-    data: Vec<f32>,
+pub(crate) struct Source {
+    pub(crate) layout: Layout,
+    pub(crate) data: Vec<f32>,
     upsampled: bool,
 }
 
 impl Source {
-    fn noise(size: [usize; 3], channels: usize, pad_w: usize, noise: &mut Noise) -> Self {
+    pub(crate) fn noise(size: [usize; 3], channels: usize, pad_w: usize, noise: &mut Noise) -> Self {
         let layout = Layout::dense(size, channels).with_pad_w(pad_w);
         let mut data = vec![0.0; layout.len()];
         for z in 0..layout.depth {
@@ -42,11 +44,11 @@ impl Source {
         Self { layout, data, upsampled: false }
     }
 
-    fn upsampled(self) -> Self {
+    pub(crate) fn upsampled(self) -> Self {
         Self { upsampled: true, ..self }
     }
 
-    fn view(&self) -> Planes<'_> {
+    pub(crate) fn view(&self) -> Planes<'_> {
         let planes = Planes::new(&self.data, self.layout).expect("length");
         if self.upsampled { planes.upsampled() } else { planes }
     }
@@ -58,40 +60,43 @@ impl Source {
 }
 
 /// A convolution with random weights, and its sources.
-struct Case {
-    shape: ConvShape,
-    size: [usize; 3],
+pub(crate) struct Case {
+    pub(crate) shape: ConvShape,
+    pub(crate) size: [usize; 3],
     weight: Vec<f32>,
     bias: Option<Vec<f32>>,
     epilogue: Epilogue,
-    sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) algorithm: Algorithm,
 }
 
 impl Case {
-    fn new(shape: ConvShape, size: [usize; 3]) -> Self {
+    pub(crate) fn new(shape: ConvShape, size: [usize; 3]) -> Self {
         let mut noise = Noise::new((shape.c_in * 131 + shape.c_out * 7 + size.iter().sum::<usize>()) as u64);
         let weight = noise.vec(shape.c_out * shape.c_in * shape.taps());
         let bias = Some(noise.vec(shape.c_out));
         let sources = vec![Source::noise(size, shape.c_in, 0, &mut noise)];
-        Self { shape, size, weight, bias, epilogue: Epilogue::default(), sources }
+        Self { shape, size, weight, bias, epilogue: Epilogue::default(), sources, algorithm: Algorithm::Direct }
     }
 
-    fn epilogue(self, activation: Activation) -> Self {
+    pub(crate) fn epilogue(self, activation: Activation) -> Self {
         let mut noise = Noise::new(99);
         let scale_shift = Some((noise.vec(self.shape.c_out), noise.vec(self.shape.c_out)));
         Self { epilogue: Epilogue { activation, scale_shift }, ..self }
     }
 
-    fn conv(&self, isa: Isa) -> Conv3d {
-        Conv3d::new(self.shape.clone(), &self.weight, self.bias.as_deref(), self.epilogue.clone(), isa).expect("valid")
+    pub(crate) fn conv(&self, isa: Isa) -> Conv3d {
+        let options = ConvOptions::new(isa).with_algorithm(self.algorithm);
+        let bias = self.bias.as_deref();
+        Conv3d::new(self.shape.clone(), &self.weight, bias, self.epilogue.clone(), options).expect("valid")
     }
 
-    fn run(&self, isa: Isa, threads: &Threads) -> Vec<f32> {
+    pub(crate) fn run(&self, isa: Isa, threads: &Threads) -> Vec<f32> {
         self.run_in_steps(isa, threads, self.size[0].max(1))
     }
 
     /// Runs `step` planes a call, into an output with padding that must stay untouched.
-    fn run_in_steps(&self, isa: Isa, threads: &Threads, step: usize) -> Vec<f32> {
+    pub(crate) fn run_in_steps(&self, isa: Isa, threads: &Threads, step: usize) -> Vec<f32> {
         let layout = Layout::dense(self.size, self.shape.c_out).with_pad_w(1);
         let mut data = vec![-77.0; layout.len()];
         let mut out = PlanesMut::new(&mut data, layout).expect("length");
@@ -114,7 +119,7 @@ impl Case {
     }
 
     /// The definition in `f64`, and for each output the sum of magnitudes that bounds its rounding error.
-    fn exact(&self) -> Vec<(f64, f64)> {
+    pub(crate) fn exact(&self) -> Vec<(f64, f64)> {
         let [depth, height, width] = self.size;
         let mut out = Vec::new();
         for z in 0..depth {
@@ -223,11 +228,11 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI
 }
 
-fn simd() -> impl Iterator<Item = Isa> {
+pub(crate) fn simd() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| *isa != Isa::Scalar && isa.is_available())
 }
 
-fn assert_same_bits(a: &[f32], b: &[f32], name: &str) {
+pub(crate) fn assert_same_bits(a: &[f32], b: &[f32], name: &str) {
     assert_eq!(a.len(), b.len(), "{name}");
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert_eq!(a.to_bits(), b.to_bits(), "{name}: [{i}] = {a:e} against {b:e}");
@@ -251,6 +256,17 @@ fn channels() {
     for c_in in [1, 3, 8, 21, 24, 30, 72] {
         for c_out in [1, 3, 8, 18, 21, 24, 30, 40, 48, 72, 96] {
             Case::new(ConvShape::new(c_in, c_out, [3; 3]), [2, 3, 5]).check();
+        }
+    }
+}
+
+/// Tiles of several rows: images with none, one, two of them, and rows left over; rows apart by the dilation.
+#[test]
+fn rows_of_a_tile() {
+    for height in [3, 4, 5, 6, 7, 9, 10, 11, 14] {
+        for (c_out, dilation, width) in [(24, [1; 3], 17), (30, [1, 2, 3], 16), (21, [2, 1, 1], 35), (5, [1; 3], 70)] {
+            let shape = ConvShape::new(2, c_out, [3; 3]).with_dilation(dilation);
+            Case::new(shape, [3, height, width]).epilogue(Activation::Relu).check();
         }
     }
 }

@@ -3,6 +3,8 @@
 mod conv;
 mod conv_errors;
 mod exec;
+mod exec_modes;
 mod exec_naive;
 mod exec_streams;
 mod ops;
+mod winograd;
