@@ -19,6 +19,14 @@ pub trait VolumeSink: Send + Sync {
     /// When the region does not lie inside, `values` has another length, there is no conversion, or writing fails.
     fn write_region(&self, region: &Region, values: VoxelsRef<'_>) -> Result<(), BoxError>;
 
+    /// Makes what has been written so far survive a loss of power, where the sink can; by default nothing.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn sync(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Completes the volume: flushes and gives it its final name.
     ///
     /// # Errors

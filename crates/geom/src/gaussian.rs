@@ -26,6 +26,24 @@ pub fn sigma_voxels(sigma_mm: f64, affine: &Affine) -> [f64; 3] {
     affine.spacing().map(|spacing| sigma_mm / spacing)
 }
 
+/// Standard deviation, in old voxels, of the blur before a volume is sampled at a coarser spacing:
+/// `sqrt((new / old)^2 - 1) / sqrt(8 ln 2)` along axes that become coarser, 0 along the others.
+///
+/// A voxel as wide as the old spacing (full width at half maximum) becomes as wide as the new one; what is finer than
+/// the new grid can show is averaged instead of showing up as something else.
+///
+/// ```
+/// let sigma = volkit_geom::coarsening_sigma([1.0, 1.0, 2.0], [2.0, 1.0, 1.0]);
+/// assert!((sigma[0] - 0.7355).abs() < 1e-4 && sigma[1..] == [0.0, 0.0]);
+/// ```
+#[must_use]
+pub fn coarsening_sigma(old_mm: [f64; 3], new_mm: [f64; 3]) -> [f64; 3] {
+    std::array::from_fn(|axis| {
+        let ratio = new_mm[axis] / old_mm[axis];
+        if ratio > 1.0 { fwhm_to_sigma((ratio * ratio - 1.0).sqrt()) } else { 0.0 }
+    })
+}
+
 /// Separable Gaussian filter: weights `exp(-x^2 / (2 sigma^2))`, `|x| <= floor(truncate * sigma + 0.5)`, that sum to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -72,6 +90,27 @@ impl Gaussian {
         let half: Vec<f64> = (0..=radius as usize).map(weight).collect();
         let sum = half[0] + 2.0 * half[1..].iter().sum::<f64>();
         Ok(half.into_iter().map(|w| w / sum).collect())
+    }
+
+    /// The volume smoothed. f64 volumes stay f64, all others become f32. Axes past the third are smoothed one by one.
+    ///
+    /// # Errors
+    /// [`GeomError::Parameter`]; colours and complex numbers.
+    pub fn apply(&self, volume: &Volume) -> Result<Volume, GeomError> {
+        let size = volume.meta().spatial_size();
+        fn frames<T: Sample>(values: &[T], size: [usize; 3], filter: &Gaussian) -> Result<Voxels, GeomError> {
+            let smoothed = by_frame(values, size, size, |frame, out| {
+                out.copy_from_slice(&filter.apply_slice(frame, size)?);
+                Ok(())
+            })?;
+            Ok(T::into_voxels(smoothed))
+        }
+        let voxels = if volume.dtype() == DType::F64 {
+            frames(&volume.to_real::<f64>()?, size, self)?
+        } else {
+            frames(&volume.to_real::<f32>()?, size, self)?
+        };
+        Ok(Volume::from_meta(volume.meta().clone(), voxels)?)
     }
 
     /// The smoothed values, in a new vector. Axes in the order 0, 1, 2, sums in f64, stored in `T` after each axis.
@@ -193,25 +232,10 @@ fn add(sums: &mut [f64], weight: f64, samples: impl Iterator<Item = f64>) {
     }
 }
 
-/// The volume smoothed with that standard deviation (millimetres, edges reflected). f64 volumes stay f64, all others
-/// become f32. Axes past the third are smoothed one by one.
+/// The volume smoothed with that standard deviation (millimetres, edges reflected); see [`Gaussian::apply`].
 ///
 /// # Errors
 /// [`GeomError::Parameter`]; colours and complex numbers.
 pub fn gaussian(volume: &Volume, sigma_mm: f64) -> Result<Volume, GeomError> {
-    let filter = Gaussian::new(sigma_voxels(sigma_mm, volume.affine()));
-    let size = volume.meta().spatial_size();
-    fn frames<T: Sample>(values: &[T], size: [usize; 3], filter: &Gaussian) -> Result<Voxels, GeomError> {
-        let smoothed = by_frame(values, size, size, |frame, out| {
-            out.copy_from_slice(&filter.apply_slice(frame, size)?);
-            Ok(())
-        })?;
-        Ok(T::into_voxels(smoothed))
-    }
-    let voxels = if volume.dtype() == DType::F64 {
-        frames(&volume.to_real::<f64>()?, size, &filter)?
-    } else {
-        frames(&volume.to_real::<f32>()?, size, &filter)?
-    };
-    Ok(Volume::from_meta(volume.meta().clone(), voxels)?)
+    Gaussian::new(sigma_voxels(sigma_mm, volume.affine())).apply(volume)
 }

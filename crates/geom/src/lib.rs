@@ -45,7 +45,7 @@ pub use align::axis_map_by_inverse;
 pub use components::{Components, components, keep_largest};
 pub use crop::{bounding_box, crop, pad, paste};
 pub use error::GeomError;
-pub use gaussian::{Gaussian, fwhm_to_sigma, gaussian, sigma_voxels};
+pub use gaussian::{Gaussian, coarsening_sigma, fwhm_to_sigma, gaussian, sigma_voxels};
 pub use grid::Grid;
 pub use intensity::{Statistics, clip, rescale_unit};
 pub use labels::{resample_labels, resample_labels_slice};

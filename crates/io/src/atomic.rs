@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::IoError;
+use crate::{IoError, Partial};
 
 /// Attempts to find a temporary name that nothing has taken.
 const MAX_NAMES: usize = 100;
@@ -43,6 +43,8 @@ pub(crate) struct TemporaryFile {
     temporary: PathBuf,
     file: File,
     renamed: bool,
+    /// Whether the file stays when it is dropped before it is renamed.
+    kept: bool,
 }
 
 impl TemporaryFile {
@@ -64,12 +66,37 @@ impl TemporaryFile {
             temporary_name.push(format!(".tmp-{pid}-{n}"));
             let temporary = target.with_file_name(temporary_name);
             match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
-                Ok(file) => return Ok(Self { target: target.to_owned(), temporary, file, renamed: false }),
+                Ok(file) => {
+                    return Ok(Self { target: target.to_owned(), temporary, file, renamed: false, kept: false });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(IoError::io(target, "create", error)),
             }
         }
         Err(IoError::io(target, "create", io::Error::from(io::ErrorKind::AlreadyExists)))
+    }
+
+    /// The file `NAME.partial`, which stays until it is renamed.
+    pub(crate) fn partial(target: &Path, partial: Partial, overwrite: bool) -> Result<Self, IoError> {
+        if !overwrite && target.exists() {
+            return Err(IoError::Exists { path: target.to_owned() });
+        }
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let temporary = target.with_file_name(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let opened = match partial {
+            Partial::New => options.create(true).truncate(true).open(&temporary),
+            Partial::Resume => options.open(&temporary),
+        };
+        let file = opened.map_err(|error| IoError::io(&temporary, "open", error))?;
+        Ok(Self { target: target.to_owned(), temporary, file, renamed: false, kept: true })
+    }
+
+    /// Where the bytes are until the file is renamed.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -89,7 +116,7 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        if !self.renamed {
+        if !self.renamed && !self.kept {
             // Nothing can be done about a failure here; the name says what the file is.
             let _ = std::fs::remove_file(&self.temporary);
         }

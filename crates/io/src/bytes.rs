@@ -61,11 +61,11 @@ impl ByteSource {
     }
 
     /// Fills `out` from `offset`.
-    pub(crate) fn read_at(&self, what: &'static str, offset: u64, out: &mut [u8]) -> Result<(), IoError> {
+    pub(crate) fn read_at(&self, what: &str, offset: u64, out: &mut [u8]) -> Result<(), IoError> {
         let found = self.read_up_to(offset, out)?;
         if found < out.len() {
             let (expected, found) = (offset + out.len() as u64, offset + found as u64);
-            return Err(IoError::Truncated { path: self.path.clone(), what, expected, found });
+            return Err(IoError::Truncated { path: self.path.clone(), what: what.to_owned(), expected, found });
         }
         Ok(())
     }
@@ -117,6 +117,13 @@ impl ByteSource {
                 cursor.reader.finish(strict)
             }
         }
+    }
+
+    /// The error of a compressed file that is cut before any of its content can be told; none for other files.
+    pub(crate) fn cut_at_its_start(&self) -> Option<IoError> {
+        let Kind::Gzip { cursor, compressed_len } = &self.kind else { return None };
+        let cursor = lock(cursor);
+        cursor.reader.is_cut().then(|| gzip::cut(&self.path, *compressed_len))
     }
 
     /// What reading has noticed since the last call.

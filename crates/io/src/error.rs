@@ -33,8 +33,8 @@ pub enum IoError {
     Truncated {
         /// The file.
         path: PathBuf,
-        /// The part that is cut.
-        what: &'static str,
+        /// The part that is cut; of voxels with the field of the header that asks for them.
+        what: String,
         /// Bytes that it needs.
         expected: u64,
         /// Bytes that are there.

@@ -90,6 +90,15 @@ pub fn formats() -> &'static [&'static dyn Format] {
     &[&NiftiFormat, &MghFormat, &NpzFormat]
 }
 
+/// Whether this build reads weights of Keras networks in HDF5 files (feature `hdf5`).
+pub const HDF5_WEIGHTS: bool = cfg!(feature = "hdf5");
+
+/// Whether a format of this build writes, and so reads, volumes in files of that suffix (lower case, with the dot).
+#[must_use]
+pub fn has_suffix(suffix: &str) -> bool {
+    formats().iter().any(|format| format.suffixes().contains(&suffix))
+}
+
 /// Reads a volume with native values and default limits. The content decides on the format, not the name.
 ///
 /// # Errors
@@ -161,7 +170,11 @@ fn format_of_content(path: &Path, options: &ReadOptions) -> Result<&'static dyn 
     let len = bytes.read_up_to(0, &mut prefix)?;
     prefix.truncate(len);
     let format = formats().iter().find(|format| format.recognises(path, &prefix));
-    format.copied().ok_or_else(|| IoError::not_this_format(path, foreign_content(&prefix)))
+    format.copied().ok_or_else(|| {
+        bytes
+            .cut_at_its_start()
+            .unwrap_or_else(|| IoError::not_this_format(path, foreign_content(&prefix, bytes.is_gzip())))
+    })
 }
 
 fn format_of_name(path: &Path) -> Result<&'static dyn Format, IoError> {
@@ -178,7 +191,7 @@ fn format_of_name(path: &Path) -> Result<&'static dyn Format, IoError> {
 }
 
 /// What a file is that no format recognises.
-fn foreign_content(prefix: &[u8]) -> String {
+fn foreign_content(prefix: &[u8], is_gzip: bool) -> String {
     let known: [(&[u8], &str); 7] = [
         (b"NRRD000", "an NRRD file, which this build does not read"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file, which this build does not read"),
@@ -189,7 +202,7 @@ fn foreign_content(prefix: &[u8]) -> String {
         (b"BZh", "a bzip2 file"),
     ];
     if prefix.is_empty() {
-        return "the file is empty".to_owned();
+        return if is_gzip { "a gzip file of nothing" } else { "the file is empty" }.to_owned();
     }
     if prefix.get(128..132) == Some(b"DICM") {
         return "a DICOM file".to_owned();

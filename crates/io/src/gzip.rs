@@ -85,18 +85,17 @@ impl<R: Read> GzReader<R> {
             self.read_header()?;
         }
         if self.cut && strict {
-            let found = self.inflate.total_in();
-            return Err(IoError::Truncated {
-                path: self.path.clone(),
-                what: "gzip stream",
-                expected: found + 1,
-                found,
-            });
+            return Err(cut(&self.path, self.inflate.total_in()));
         }
         if std::mem::take(&mut self.cut) {
             self.warnings.push("the gzip stream is cut: its end or checksum is missing".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether the stream ended before its end, as far as it has been read.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     pub(crate) fn take_warnings(&mut self) -> Vec<String> {
@@ -247,6 +246,12 @@ impl<R: Read> GzReader<R> {
         }
         Ok(true)
     }
+}
+
+/// The error of a stream that ends after `found` compressed bytes.
+pub(crate) fn cut(path: &Path, found: u64) -> IoError {
+    let what = "the gzip stream is truncated: it".to_owned();
+    IoError::Truncated { path: path.to_owned(), what, expected: found + 1, found }
 }
 
 /// A compressor whose output depends on nothing but its input: no time, no name.

@@ -22,6 +22,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod array_file;
 mod atomic;
 mod bytes;
 mod cast;
@@ -47,12 +48,15 @@ mod safetensors_store;
 mod sink;
 mod units;
 
+pub use array_file::{create_array, create_raw, open_array, open_raw};
 pub use atomic::write_atomically;
 pub use cast::smallest_label_dtype;
 pub use decode::Scaling;
 pub use endian::Endian;
 pub use error::IoError;
-pub use format::{Format, PREFIX_BYTES, WriteReport, create, formats, open, probe, read, read_with, write};
+pub use format::{
+    Format, HDF5_WEIGHTS, PREFIX_BYTES, WriteReport, create, formats, has_suffix, open, probe, read, read_with, write,
+};
 #[cfg(feature = "hdf5")]
 pub use hdf5::KerasStore;
 pub use image::{FileSource, Header, Image, ImageInfo};
@@ -63,7 +67,7 @@ pub use nifti::{Extension, NiftiFormat, NiftiHeader};
 #[cfg(feature = "nifti")]
 pub use nifti_conversions::{from_nifti_volume, to_nifti_volume};
 pub use npz::{NpzFormat, NpzStore, write_npz};
-pub use options::{BaseAffine, ColourPart, ComplexPart, NiftiVersion, ReadOptions, Values, WriteOptions};
+pub use options::{BaseAffine, ColourPart, ComplexPart, NiftiVersion, Partial, ReadOptions, Values, WriteOptions};
 pub use safetensors_store::{SafetensorsStore, write_safetensors};
 pub use units::{SpaceUnit, TimeUnit, Units};
 

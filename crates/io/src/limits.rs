@@ -11,6 +11,21 @@ const DEFAULT_VOLUME_BYTES: u64 = 64 * GIB;
 /// Extensions, tag records and footers beyond this are no metadata.
 const DEFAULT_HEADER_BYTES: u64 = 64 << 20;
 
+/// Distances between voxels that any instrument could have, in the file's unit (mm, metres or micrometres): from atoms
+/// in metres to a planet in millimetres. Beyond, a header is damaged, and world positions would lose their digits.
+const SPACING: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
+
+/// The first axis whose spacing is beyond all measure; 0 is left to whoever needs it to be something.
+pub(crate) fn absurd_spacing(spacing: [f64; 3]) -> Option<usize> {
+    spacing.iter().position(|spacing| *spacing != 0.0 && !SPACING.contains(spacing))
+}
+
+/// What [`absurd_spacing`] asks for.
+pub(crate) fn spacing_rule(axis: usize) -> String {
+    let (least, most) = (SPACING.start(), SPACING.end());
+    format!("the step along axis {} must be from {least:e} to {most:e}", axis + 1)
+}
+
 /// Bounds that a header is checked against before anything is allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

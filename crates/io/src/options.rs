@@ -153,6 +153,16 @@ pub enum NiftiVersion {
     Two,
 }
 
+/// How a file that takes long to write is begun: as `NAME.partial`, which stays when the sink is dropped, so that
+/// writing can go on in another process. [`volkit_core::VolumeSink::finish`] renames it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// Anew; a partial file of that name is replaced.
+    New,
+    /// Where the partial file stands; it is an error if there is none, or if it is of another volume.
+    Resume,
+}
+
 /// How to write a volume.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -173,6 +183,9 @@ pub struct WriteOptions {
     pub fsync: bool,
     /// Whether an existing file is replaced; else it is an error. Default: yes.
     pub overwrite: bool,
+    /// Whether [`crate::create`] begins a file under a partial name that outlives the process; not for compressed
+    /// files. Default: no.
+    pub partial: Option<Partial>,
 }
 
 impl WriteOptions {
@@ -187,6 +200,7 @@ impl WriteOptions {
             endian: Endian::Little,
             fsync: false,
             overwrite: true,
+            partial: None,
         }
     }
 
@@ -230,6 +244,14 @@ impl WriteOptions {
     #[must_use]
     pub fn with_overwrite(self, overwrite: bool) -> Self {
         Self { overwrite, ..self }
+    }
+}
+
+impl WriteOptions {
+    /// The same, under a partial name that outlives the process.
+    #[must_use]
+    pub fn with_partial(self, partial: Partial) -> Self {
+        Self { partial: Some(partial), ..self }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub(crate) decoder: Decoder,
     /// Whether nothing of interest follows the voxels, so that a checksum may be verified at their end.
     pub(crate) last: bool,
+    /// Name of the header's field that gives the shape, for messages.
+    pub(crate) shape_field: &'static str,
 }
 
 /// Reads boxes of a dense array in a file.
@@ -33,6 +35,8 @@ pub(crate) struct RawSource {
     meta: VolumeMeta,
     stored: volkit_core::DType,
     layout: Layout,
+    /// What the voxels are called in messages: with the field that asks for them and its value.
+    what: String,
 }
 
 impl RawSource {
@@ -41,17 +45,18 @@ impl RawSource {
         let stored = meta.dtype();
         let n_bytes = meta.n_voxels() as u128 * stored.size() as u128;
         let expected = u128::from(layout.offset) + n_bytes;
+        let what = format!("{} = {:?}: {stored} voxel data", layout.shape_field, meta.shape());
         if expected > u128::from(bytes.max_len()) {
             return Err(IoError::Truncated {
                 path: bytes.path().to_owned(),
-                what: if bytes.is_gzip() { "voxel data, as far as gzip can expand this file," } else { "voxel data" },
+                what: if bytes.is_gzip() { what + ", as far as gzip can expand this file," } else { what },
                 expected: u64::try_from(expected).unwrap_or(u64::MAX),
                 found: bytes.max_len(),
             });
         }
         bytes.set_voxel_bytes(layout.offset..expected as u64, layout.last);
         let meta = meta.clone().with_dtype(layout.decoder.value_dtype());
-        Ok(Self { bytes, meta, stored, layout })
+        Ok(Self { bytes, meta, stored, layout, what })
     }
 
     pub(crate) fn bytes(&self) -> &ByteSource {
@@ -85,7 +90,7 @@ impl RawSource {
     /// Values of consecutive elements from `first`.
     fn read_run(&self, first: usize, mut out: VoxelsMut<'_>) -> Result<(), IoError> {
         if self.layout.decoder.is_identity() && out.dtype() == self.stored {
-            self.bytes.read_at("voxel data", self.position(first), out.bytes_mut())?;
+            self.bytes.read_at(&self.what, self.position(first), out.bytes_mut())?;
             self.layout.endian.swap_if_needed(self.stored, out.bytes_mut());
             return Ok(());
         }
@@ -141,7 +146,7 @@ impl RawSource {
     }
 
     fn read_stored(&self, first: usize, mut out: VoxelsMut<'_>) -> Result<(), IoError> {
-        self.bytes.read_at("voxel data", self.position(first), out.bytes_mut())?;
+        self.bytes.read_at(&self.what, self.position(first), out.bytes_mut())?;
         self.layout.endian.swap_if_needed(self.stored, out.bytes_mut());
         Ok(())
     }

@@ -12,6 +12,8 @@ use crate::{Endian, IoError, Limits, ReadOptions, write_atomically};
 
 /// Bytes of the length in front of the header.
 const LENGTH_BYTES: u64 = 8;
+/// First bytes of an HDF5 file.
+const HDF5_MAGIC: [u8; LENGTH_BYTES as usize] = *b"\x89HDF\r\n\x1a\n";
 /// Key of the texts in the header.
 const METADATA_KEY: &str = "__metadata__";
 /// The arrays begin at a multiple of this.
@@ -64,6 +66,11 @@ impl SafetensorsStore {
         }
         let mut length = [0; LENGTH_BYTES as usize];
         bytes.read_at("the header length", 0, &mut length)?;
+        if length == HDF5_MAGIC {
+            let found = "an HDF5 file where safetensors is expected (Keras weights are turned into safetensors by \
+                         `volconv weights`)";
+            return Err(IoError::not_this_format(path, found));
+        }
         let length = u64::from_le_bytes(length);
         let file_len = bytes.max_len();
         if length > file_len - LENGTH_BYTES {
@@ -80,7 +87,12 @@ impl SafetensorsStore {
         let expected = data_start.saturating_add(metadata.data_len() as u64);
         if expected > file_len {
             let path = path.to_owned();
-            return Err(IoError::Truncated { path, what: "the arrays", expected, found: file_len });
+            return Err(IoError::Truncated {
+                path,
+                what: "the data of the arrays".to_owned(),
+                expected,
+                found: file_len,
+            });
         }
         Ok(Self { path: path.to_owned(), bytes, metadata, data_start, limits: limits.clone() })
     }

@@ -11,7 +11,7 @@ use volkit_core::{BoxError, CoreError, Region, VolumeMeta, VolumeSink, Voxels, V
 use crate::atomic::TemporaryFile;
 use crate::cast::{Cast, convert};
 use crate::gzip::{self, GzReader};
-use crate::{Endian, IoError, WriteOptions};
+use crate::{Endian, IoError, Partial, WriteOptions};
 
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -121,7 +121,14 @@ pub(crate) fn create(
     options: &WriteOptions,
 ) -> Result<Box<dyn VolumeSink>, IoError> {
     raw.check_free(options)?;
-    let file = TemporaryFile::create(&raw.path, options.overwrite)?;
+    if options.partial.is_some() && is_gzip_name(&raw.path) {
+        let what = "a compressed file can not be resumed; choose a name without .gz";
+        return Err(IoError::unsupported(path, what));
+    }
+    let file = match options.partial {
+        Some(partial) => TemporaryFile::partial(&raw.path, partial, options.overwrite)?,
+        None => TemporaryFile::create(&raw.path, options.overwrite)?,
+    };
     let options = options.clone();
     let meta = meta.clone();
     if is_gzip_name(&raw.path) {
@@ -132,6 +139,10 @@ pub(crate) fn create(
         return Ok(Box::new(GzipSink { meta, raw, options, file, state }));
     }
     let len = (raw.before.len() + raw.after.len()) as u64 + meta.n_bytes() as u64;
+    if options.partial == Some(Partial::Resume) {
+        check_partial(&file, &raw, len)?;
+        return Ok(Box::new(PlainSink { meta, raw, options, file }));
+    }
     let prepare = || -> io::Result<()> {
         file.file().set_len(len)?;
         write_all_at(file.file(), 0, &raw.before)?;
@@ -139,6 +150,21 @@ pub(crate) fn create(
     };
     prepare().map_err(|error| IoError::io(path, "write", error))?;
     Ok(Box::new(PlainSink { meta, raw, options, file }))
+}
+
+/// Checks that a partial file is of the volume that is to be written: its length and its header.
+fn check_partial(file: &TemporaryFile, raw: &RawFile, len: u64) -> Result<(), IoError> {
+    let failed = |error| IoError::io(file.temporary(), "read", error);
+    let found = file.file().metadata().map_err(failed)?.len();
+    let mut before = Vec::new();
+    let mut reader = file.file();
+    reader.rewind().map_err(failed)?;
+    reader.take(raw.before.len() as u64).read_to_end(&mut before).map_err(failed)?;
+    if found == len && before == raw.before {
+        return Ok(());
+    }
+    let what = format!("is a part of another volume ({found} bytes, {len} expected): remove it to begin anew");
+    Err(IoError::unsupported(file.temporary(), what))
 }
 
 struct PlainSink {
@@ -159,6 +185,11 @@ impl VolumeSink for PlainSink {
             write_all_at(self.file.file(), start + offset, bytes)
                 .map_err(|error| IoError::io(&self.raw.path, "write", error))
         })
+    }
+
+    fn sync(&self) -> Result<(), BoxError> {
+        let synced = self.file.file().sync_data();
+        Ok(synced.map_err(|error| IoError::io(self.file.temporary(), "flush", error))?)
     }
 
     fn finish(self: Box<Self>) -> Result<(), BoxError> {

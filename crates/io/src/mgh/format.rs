@@ -114,6 +114,10 @@ fn open_file(path: &Path, options: &ReadOptions) -> Result<Opened, IoError> {
         let value = format!("{:?} {:?} {:?}", header.spacing, header.directions, header.centre);
         return Err(IoError::bad_header(path, "spacing, directions, centre", value, "must be finite"));
     }
+    if let Some(axis) = crate::limits::absurd_spacing(affine.spacing()) {
+        let value = format!("{:?}", header.spacing);
+        return Err(IoError::bad_header(path, "spacing", value, crate::limits::spacing_rule(axis)));
+    }
     let n_axes = if header.size[3] == 1 { 3 } else { 4 };
     let shape: Vec<usize> = header.size[..n_axes].iter().map(|&len| len as usize).collect();
     let mut spacing = header.geometry().0.to_vec();
@@ -145,7 +149,8 @@ fn source(
         header: Header::Mgh(Box::new(header)),
         warnings,
     };
-    let layout = Layout { offset: HEADER_BYTES as u64, endian: Endian::Big, decoder, last: false };
+    let shape_field = "width, height, depth, frames";
+    let layout = Layout { offset: HEADER_BYTES as u64, endian: Endian::Big, decoder, last: false, shape_field };
     Ok((info, RawSource::new(bytes, meta, layout)?))
 }
 

@@ -184,7 +184,10 @@ fn reorient_encoding(header: &mut NiftiHeader, map: &AxisMap, old_size: [usize; 
     if new_axis(slice_axis).is_some_and(|axis| map.flipped[axis]) {
         let last = old_size[slice_axis] as i64 - 1;
         if header.slice_end > 0 {
-            (header.slice_start, header.slice_end) = (last - header.slice_end, last - header.slice_start);
+            let turned = last.checked_sub(header.slice_end).zip(last.checked_sub(header.slice_start));
+            // Numbers that can not be turned round name no slices.
+            let Some(turned) = turned else { return drop_slice_timing(header) };
+            (header.slice_start, header.slice_end) = turned;
         }
         header.slice_code = match header.slice_code {
             code @ (1 | 3 | 5) => code + 1,
@@ -211,4 +214,34 @@ fn drop_slice_timing_that_does_not_fit(header: &mut NiftiHeader, old_shape: &[us
 
 fn drop_slice_timing(header: &mut NiftiHeader) {
     (header.slice_code, header.slice_start, header.slice_end, header.slice_duration) = (0, 0, 0, 0.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use volkit_core::AxisMap;
+
+    use super::reorient_encoding;
+    use crate::nifti::NiftiHeader;
+
+    fn turned(slice_start: i64, slice_end: i64) -> NiftiHeader {
+        let mut header =
+            NiftiHeader { slice_start, slice_end, slice_code: 1, slice_duration: 0.5, ..NiftiHeader::default() };
+        let map = AxisMap { source_axis: [0, 1, 2], flipped: [false, false, true] };
+        reorient_encoding(&mut header, &map, [4, 4, 10]);
+        header
+    }
+
+    #[test]
+    fn slices_run_backwards_along_an_axis_that_is_turned() {
+        let header = turned(1, 7);
+        assert_eq!((header.slice_start, header.slice_end, header.slice_code), (2, 8, 2));
+    }
+
+    #[test]
+    fn slices_that_can_not_be_counted_are_dropped() {
+        let header = turned(i64::MIN, i64::MAX);
+        assert_eq!((header.slice_start, header.slice_end, header.slice_code, header.slice_duration), (0, 0, 0, 0.0));
+        let header = turned(0, i64::MAX);
+        assert_eq!((header.slice_start, header.slice_end), (10 - 1 - i64::MAX, 9));
+    }
 }

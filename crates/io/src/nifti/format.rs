@@ -142,7 +142,7 @@ fn open_file(path: &Path, options: &ReadOptions) -> Result<Opened, IoError> {
         header: Header::Nifti(Box::new(header.clone())),
         warnings,
     };
-    let layout = Layout { offset: meaning.offset, endian: header.endian, decoder, last: true };
+    let layout = Layout { offset: meaning.offset, endian: header.endian, decoder, last: true, shape_field: "dim" };
     let source = RawSource::new(bytes, &meaning.meta, layout)?;
     Ok(Opened { header, info, source })
 }
@@ -185,6 +185,9 @@ fn read_header(path: &Path, bytes: &ByteSource, warnings: &mut Vec<String>) -> R
     let len = bytes.read_up_to(0, &mut prefix)?;
     prefix.truncate(len);
     let Some(identity) = identify(&prefix) else {
+        if let Some(error) = bytes.cut_at_its_start() {
+            return Err(error);
+        }
         let size = prefix.get(..4).and_then(|size| size.try_into().ok()).map_or(0, i32::from_le_bytes);
         return Err(IoError::bad_header(path, "sizeof_hdr", size, "must be 348 (NIfTI-1, Analyze) or 540 (NIfTI-2)"));
     };
@@ -192,7 +195,7 @@ fn read_header(path: &Path, bytes: &ByteSource, warnings: &mut Vec<String>) -> R
     let needed = if identity.version == 2 { V2_BYTES } else { V1_BYTES };
     if prefix.len() < needed {
         let (expected, found) = (needed as u64, prefix.len() as u64);
-        return Err(IoError::Truncated { path: path.to_owned(), what: "the header", expected, found });
+        return Err(IoError::Truncated { path: path.to_owned(), what: "the header".to_owned(), expected, found });
     }
     let mut header = codec::decode(&prefix, identity.version, identity.endian);
     if identity.version == 2 {

@@ -2,6 +2,7 @@
 
 use volkit_core::{DType, VolumeMeta};
 
+use crate::limits::{absurd_spacing, spacing_rule};
 use crate::{ReadOptions, Scaling, SpaceUnit};
 
 use super::NiftiHeader;
@@ -43,6 +44,15 @@ impl NiftiHeader {
         } else {
             self.chosen_affine(size, options.base_affine)?
         };
+        if let Some(axis) = absurd_spacing(affine.spacing()) {
+            let is_sform = self.version > 0 && self.valid_sform_code() > 0;
+            let (field, value) = if is_sform {
+                ("affine", format!("{:?}", self.srow))
+            } else {
+                ("pixdim", format!("{:?}", &self.pixdim[1..4]))
+            };
+            return Err(FieldError::new(field, value, spacing_rule(axis)));
+        }
         let spacing = self.spacing(shape.len(), affine.spacing(), warnings);
         let meta = VolumeMeta::new(shape, dtype, affine)
             .map_err(|error| FieldError::new("dim", format!("{:?}", self.dim), error.to_string()))?;

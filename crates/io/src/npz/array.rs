@@ -48,7 +48,7 @@ impl NpyHeader {
     pub(crate) fn parse(path: &Path, name: &str, bytes: &[u8]) -> Result<Self, IoError> {
         let cut = || IoError::Truncated {
             path: path.to_owned(),
-            what: "the header of an array",
+            what: "the header of an array".to_owned(),
             expected: bytes.len() as u64 + 1,
             found: bytes.len() as u64,
         };
@@ -105,7 +105,7 @@ impl NpyHeader {
         let needed = limits.check_array(path, &format!("array '{name}'"), n, self.dtype.size())?;
         let (expected, found) = (needed + self.data_start as u64, available);
         if expected > found {
-            return Err(IoError::Truncated { path: path.to_owned(), what: "an array", expected, found });
+            return Err(IoError::Truncated { path: path.to_owned(), what: "an array".to_owned(), expected, found });
         }
         Ok(n)
     }

@@ -106,6 +106,9 @@ impl Format for NpzFormat {
         if !options.overwrite && path.exists() {
             return Err(IoError::Exists { path: path.to_owned() });
         }
+        if options.partial.is_some() {
+            return Err(IoError::unsupported(path, "an archive can not be resumed; choose .npy"));
+        }
         let (memory, slot) = MemorySink::new(meta).map_err(|error| IoError::core(path, error))?;
         Ok(Box::new(NpzSink { path: path.to_owned(), memory, slot }))
     }

@@ -8,3 +8,5 @@ mod zip_write;
 
 pub use format::NpzFormat;
 pub use store::{NpzStore, write_npz};
+
+pub(crate) use array::{MAGIC as NPY_MAGIC, NpyHeader};

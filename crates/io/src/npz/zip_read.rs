@@ -60,7 +60,7 @@ pub(crate) fn entries(bytes: &ByteSource, limits: &Limits) -> Result<Vec<Entry>,
     let Some(end_at) = end_at.filter(|at| tail.len() - at >= END_BYTES) else {
         return Err(IoError::Truncated {
             path: path.to_owned(),
-            what: "the zip archive (its directory is missing)",
+            what: "the zip archive (its directory is missing)".to_owned(),
             expected: file_len + END_BYTES as u64,
             found: file_len,
         });
@@ -146,7 +146,7 @@ pub(crate) fn read(bytes: &ByteSource, entry: &Entry, limit: u64) -> Result<Vec<
         let expected = start.saturating_add(entry.compressed_len);
         return Err(IoError::Truncated {
             path: path.to_owned(),
-            what: "a zip entry",
+            what: "a zip entry".to_owned(),
             expected,
             found: bytes.max_len(),
         });

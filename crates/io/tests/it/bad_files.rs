@@ -83,7 +83,7 @@ fn messages_name_file_field_and_value() {
     assert!(with(344, b"xyz\0").starts_with("scan.nii: magic = \"xyz\\0\": must be"));
     assert_eq!(
         message_of(folder.path(), "cut.nii", &good[..400]),
-        "cut.nii: voxel data ends after 400 bytes, 472 expected"
+        "cut.nii: dim = [5, 4, 3]: i16 voxel data ends after 400 bytes, 472 expected"
     );
     assert!(message_of(folder.path(), "short.nii", &good[..100]).contains("the header ends after 100 bytes"));
     assert_eq!(
@@ -93,6 +93,57 @@ fn messages_name_file_field_and_value() {
     assert!(
         message_of(folder.path(), "x.nii", b"NRRD0004\n").ends_with("an NRRD file, which this build does not read")
     );
+}
+
+#[test]
+fn absurd_spacing_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = template(folder.path(), "good.nii");
+    let with = |changes: &[(usize, &[u8])]| {
+        let mut bad = good.clone();
+        changes.iter().for_each(|(at, bytes)| bad[*at..at + bytes.len()].copy_from_slice(bytes));
+        bad
+    };
+    let (tiny, huge, no_form) = (1e-30f32.to_le_bytes(), 1e30f32.to_le_bytes(), [0u8; 4]);
+    for spacing in [&tiny, &huge] {
+        // Both form codes 0: the spacing makes the affine.
+        let message = message_of(folder.path(), "scan.nii", &with(&[(80, spacing), (252, &no_form)]));
+        assert!(message.starts_with("scan.nii: pixdim = [") && message.ends_with("from 1e-12 to 1e12"), "{message}");
+    }
+    // srow_x, srow_y and srow_z at 280, 296 and 312: the first column.
+    let column = [(280, &huge[..]), (296, &no_form[..]), (312, &no_form[..])];
+    let message = message_of(folder.path(), "scan.nii", &with(&column));
+    assert!(message.starts_with("scan.nii: affine = [[1.00"), "{message}");
+    assert!(message.contains("the step along axis 1 must be"), "{message}");
+    // A spacing that is not used harms nothing, and metres for an atom are possible.
+    let path = folder.path().join("unused.nii");
+    std::fs::write(&path, with(&[(80, &1e-10f32.to_le_bytes()), (252, &no_form)])).unwrap();
+    assert!(read(&path).is_ok());
+    // MGH keeps its spacing at byte 30, big-endian.
+    let mut bad = template(folder.path(), "good.mgh");
+    bad[30..34].copy_from_slice(&1e30f32.to_be_bytes());
+    let message = message_of(folder.path(), "scan.mgh", &bad);
+    assert!(message.starts_with("scan.mgh: spacing = ["), "{message}");
+}
+
+#[test]
+fn a_gzip_file_cut_in_its_first_bytes_is_called_truncated() {
+    let folder = tempfile::tempdir().unwrap();
+    for suffix in ["nii.gz", "mgz"] {
+        let good = template(folder.path(), &format!("good.{suffix}"));
+        for len in [2, 9, 20] {
+            let name = format!("cut.{suffix}");
+            let message = message_of(folder.path(), &name, &good[..len]);
+            let (truncated, next) = (format!("{name}: the gzip stream is truncated"), len + 1);
+            assert!(message.starts_with(&truncated) || message.contains("header ends after"), "{message}");
+            assert!(len > 9 || message.ends_with(&format!("it ends after {len} bytes, {next} expected")), "{message}");
+            assert!(!message.contains("empty"), "{message}");
+        }
+    }
+    // A stream that is whole and holds nothing is something else.
+    let empty = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()).finish().unwrap();
+    let message = message_of(folder.path(), "nothing.nii.gz", &empty);
+    assert_eq!(message, "nothing.nii.gz: not a volume that can be read: a gzip file of nothing");
 }
 
 #[test]

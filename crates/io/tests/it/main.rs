@@ -1,6 +1,7 @@
 //! Public behaviour of volkit-io.
 #![allow(clippy::unwrap_used)]
 
+mod arrays;
 mod atomicity;
 mod bad_files;
 #[cfg(feature = "nifti")]

@@ -48,6 +48,30 @@ fn safetensors_round_trip() {
 }
 
 #[test]
+fn files_that_are_no_safetensors_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.h5");
+    let mut hdf5 = b"\x89HDF\r\n\x1a\n".to_vec();
+    hdf5.extend([0; 100]);
+    std::fs::write(&path, hdf5).unwrap();
+    let message = SafetensorsStore::open(&path).unwrap_err().to_string();
+    assert!(message.contains("w.h5: ") && message.contains("an HDF5 file where safetensors is expected"), "{message}");
+    // Cut in the arrays.
+    let path = folder.path().join("cut.safetensors");
+    let mut store = MemoryStore::new();
+    store.insert("a", Array::new([8], vec![1.0f32; 8]).unwrap());
+    write_safetensors(&path, &store).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    let message = SafetensorsStore::open(&path).unwrap_err().to_string();
+    let (found, expected) = (bytes.len() - 3, bytes.len());
+    assert!(
+        message.ends_with(&format!("the data of the arrays ends after {found} bytes, {expected} expected")),
+        "{message}"
+    );
+}
+
+#[test]
 fn safetensors_refuses_what_it_has_no_name_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
