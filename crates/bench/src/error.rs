@@ -35,6 +35,19 @@ pub enum BenchError {
         #[source]
         source: BoxError,
     },
+    /// A command ended with another status than success, or could not be run.
+    #[error("`{line}`: {status}{}{messages}", if messages.is_empty() { "" } else { "; its last messages:\n" })]
+    Command {
+        /// The line for the shell.
+        line: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it wrote to standard error.
+        messages: String,
+    },
+    /// A report of benchmarks that can not be used.
+    #[error("{0}")]
+    Report(String),
     /// A volume could not be made.
     #[error(transparent)]
     Core(#[from] CoreError),

@@ -118,6 +118,28 @@ impl Difference {
     pub fn worst(&self) -> f64 {
         if self.n_mismatch > 0 { f64::INFINITY } else { self.max }
     }
+
+    /// Takes in the difference of one more pair; sums wait for [`Difference::divided`].
+    pub(crate) fn add(&mut self, difference: f64) {
+        if difference == 0.0 {
+            return;
+        }
+        self.n_different += 1;
+        if !difference.is_finite() {
+            self.n_mismatch += 1;
+            return;
+        }
+        self.max = self.max.max(difference.abs());
+        self.mean_absolute += difference.abs();
+        self.mean_squared += difference * difference;
+        self.mean += difference;
+    }
+
+    /// Sums become means.
+    pub(crate) fn divided(self) -> Self {
+        let n = (self.n as f64).max(1.0);
+        Self { mean_absolute: self.mean_absolute / n, mean_squared: self.mean_squared / n, mean: self.mean / n, ..self }
+    }
 }
 
 /// Differences between two arrays; all zero for empty ones.
@@ -129,27 +151,11 @@ pub fn compare<T: Copy + Into<f64>>(left: &[T], right: &[T]) -> Result<Differenc
     let mut sums = Difference { n: left.len() as u64, ..Difference::default() };
     for (&a, &b) in left.iter().zip(right) {
         let (a, b): (f64, f64) = (a.into(), b.into());
-        if a == b || (a.is_nan() && b.is_nan()) {
-            continue;
+        if !(a == b || (a.is_nan() && b.is_nan())) {
+            sums.add(a - b);
         }
-        sums.n_different += 1;
-        let difference = a - b;
-        if !difference.is_finite() {
-            sums.n_mismatch += 1;
-            continue;
-        }
-        sums.max = sums.max.max(difference.abs());
-        sums.mean_absolute += difference.abs();
-        sums.mean_squared += difference * difference;
-        sums.mean += difference;
     }
-    let n = (sums.n as f64).max(1.0);
-    Ok(Difference {
-        mean_absolute: sums.mean_absolute / n,
-        mean_squared: sums.mean_squared / n,
-        mean: sums.mean / n,
-        ..sums
-    })
+    Ok(sums.divided())
 }
 
 /// Peak signal-to-noise ratio in decibels, `10 log10(peak^2 / MSE)`; infinite for equal arrays.
@@ -170,6 +176,6 @@ pub fn psnr<T: Copy + Into<f64>>(left: &[T], right: &[T], peak: f64) -> Result<f
     Ok(10.0 * (peak * peak / difference.mean_squared).log10())
 }
 
-fn same_length(op: &'static str, left: usize, right: usize) -> Result<(), BenchError> {
+pub(crate) fn same_length(op: &'static str, left: usize, right: usize) -> Result<(), BenchError> {
     if left == right { Ok(()) } else { Err(BenchError::Lengths { op, left, right }) }
 }

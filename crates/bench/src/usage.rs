@@ -6,12 +6,34 @@ pub fn cpu_secs() -> Option<f64> {
     platform::cpu_secs()
 }
 
-/// Largest resident memory of this process so far, in bytes; none where the system does not tell.
+/// Largest resident memory of this process so far, in bytes; none where the system does not tell. A [`crate::Workload`]
+/// that is sampled lets the count start again on Linux.
 ///
 /// On Linux this is `VmHWM` of `/proc/self/status`; on other Unix systems `ru_maxrss` of `getrusage`.
 #[must_use]
 pub fn peak_bytes() -> Option<u64> {
     platform::peak_bytes()
+}
+
+/// Makes [`peak_bytes`] start again from what is resident now; false where the system does not do that (Linux does).
+pub(crate) fn reset_peak() -> bool {
+    // The kernel's word for "forget the peak of the resident memory".
+    cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// Mean number of processes that wanted to run in the last minute; none where the system does not tell in a file.
+#[must_use]
+pub fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Resident memory of this process now that no file stands behind, in bytes: what it has allocated and used. None where
+/// the system does not tell (all but Linux).
+#[must_use]
+pub fn anonymous_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kibibytes(&status, "RssAnon:")
 }
 
 #[cfg(unix)]
@@ -54,13 +76,18 @@ mod platform {
 /// Bytes of the line `VmHWM: n kB` of a Linux process status.
 #[cfg(any(target_os = "linux", test))]
 fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kibibytes(status, "VmHWM:")
+}
+
+/// Bytes of a line `NAME n kB`.
+fn kibibytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_secs, high_water, peak_bytes};
+    use super::{anonymous_bytes, cpu_secs, high_water, peak_bytes, reset_peak};
 
     #[test]
     fn reads_the_status_of_a_process() {
@@ -77,6 +104,11 @@ mod tests {
         let sum: u64 = block.iter().map(|&x| u64::from(x)).sum();
         assert_eq!(sum, 64 << 20);
         assert!(peak_bytes().unwrap() >= peak.max(64 << 20));
+        assert!(anonymous_bytes().is_none_or(|bytes| bytes >= 64 << 20 && bytes <= peak_bytes().unwrap()));
         assert!(cpu_secs().unwrap() >= cpu);
+        drop(block);
+        if reset_peak() {
+            assert!(peak_bytes().unwrap() < 64 << 20);
+        }
     }
 }

@@ -4,12 +4,14 @@ mod grid;
 mod head;
 mod head_shape;
 mod meshnet;
+mod posteriors;
 mod shells;
 
 pub use grid::Grid;
 pub use head::HeadPhantom;
 pub use head_shape::{HEAD_TISSUES, Tissue};
 pub use meshnet::SeededMeshNet;
+pub use posteriors::seeded_posteriors;
 pub use shells::ShellsPhantom;
 
 use volkit_core::Volume;

@@ -1,7 +1,9 @@
 //! Public behaviour of volkit-bench.
 #![allow(clippy::unwrap_used)]
 
+mod baseline;
 mod clock;
 mod measure;
 mod metrics;
 mod phantoms;
+mod series;

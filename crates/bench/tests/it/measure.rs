@@ -29,7 +29,8 @@ impl Workload for Counter {
 #[test]
 fn spread_by_hand() {
     let spread = Spread::of(&[1.0, 2.0, 6.0]).unwrap();
-    assert_eq!((spread.mean, spread.min, spread.max), (3.0, 1.0, 6.0));
+    assert_eq!((spread.mean, spread.median, spread.min, spread.max), (3.0, 2.0, 1.0, 6.0));
+    assert_eq!(Spread::of(&[4.0, 1.0, 2.0, 8.0]).unwrap().median, 3.0);
     assert!((spread.sd - 7.0f64.sqrt()).abs() < 1e-15);
     assert!((spread.cv - 7.0f64.sqrt() / 3.0).abs() < 1e-15);
     assert_eq!(Spread::of(&[4.0]).map(|x| (x.mean, x.sd, x.cv)), Some((4.0, 0.0, 0.0)));
