@@ -21,10 +21,18 @@ pub enum SegError {
         why: &'static str,
     },
     /// A store of weights that holds no network known here.
-    #[error("weights: {found}: not a network of a known kind (MeshNet: a config or arrays 'layers.0.weight', ..)")]
+    #[error(
+        "weights: {found}: not a network of a known kind (SynthSeg: arrays 'unet_conv_downarm_0_0/kernel:0', ..; MeshNet: a config or arrays 'layers.0.weight', ..)"
+    )]
     UnknownModel {
         /// What the store holds.
         found: String,
+    },
+    /// A network that segments nothing by itself.
+    #[error("weights: {kind} network: it follows a segmentation network and segments nothing by itself")]
+    Follower {
+        /// Name of its kind.
+        kind: &'static str,
     },
     /// A network's configuration that is missing or can not be.
     #[error("weights: config: {field} = {value}: {why}")]
@@ -79,6 +87,9 @@ pub enum SegError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A picture that can not be encoded as PNG.
+    #[error("picture: can not be encoded as PNG")]
+    Png(#[source] BoxError),
     /// The work was stopped through its `Progress`.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -88,9 +99,20 @@ pub enum SegError {
     /// Reorientation, resampling or statistics failed.
     #[error("geometry")]
     Geom(#[from] GeomError),
+    /// The network could not be built or run on the composite path.
+    #[cfg(feature = "candle")]
+    #[error("network, composite path")]
+    Composite(#[source] Box<volkit_nn3d::Nn3dError>),
     /// The network could not be built or run.
     #[error("network")]
     Kernel(#[source] KernelError),
+}
+
+#[cfg(feature = "candle")]
+impl From<volkit_nn3d::Nn3dError> for SegError {
+    fn from(error: volkit_nn3d::Nn3dError) -> Self {
+        Self::Composite(Box::new(error))
+    }
 }
 
 impl From<KernelError> for SegError {

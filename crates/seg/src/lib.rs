@@ -1,20 +1,22 @@
 //! Brain segmentation networks run natively, on the CPU, with their pre- and post-processing.
 //!
 //! [`open_model`] reads a network from any [`volkit_core::ArrayStore`] and recognises its kind; what it gives is a
-//! [`Segmenter`]: a scan in, labels on the scan's own grid and a volume for each structure out. [`MeshNet`] is the
-//! kind that exists so far. [`LabelTable`] says what labels mean, [`VolumesCsv`] lists volumes, [`montage`] draws
+//! [`Segmenter`]: a scan in, labels on the scan's own grid and a volume for each structure out. [`SynthSeg`] joins its
+//! networks and gives all that they can say of a scan. [`LabelTable`] says what labels mean, [`VolumesCsv`] lists volumes, [`montage`] draws
 //! slices with labels over them.
 //!
 //! | subject | entry points |
 //! |---|---|
-//! | networks | [`open_model`], [`Segmenter`], [`SegmentOptions`], [`Segmentation`], [`ModelInfo`], [`ModelKind`] |
+//! | networks | [`open_model`], [`NetPath`], [`Segmenter`], [`SegmentOptions`], [`Segmentation`], [`ModelInfo`], [`ModelKind`] |
 //! | MeshNet | [`MeshNet`], [`MeshNetConfig`], [`Conformed`], [`Decisions`] |
 //! | labels | [`LabelTable`], [`Label`], [`TableFormat`], [`subcortical`] |
-//! | volumes | [`LabelVolume`], [`VolumesCsv`], [`subject_name`] |
+//! | volumes | [`LabelVolume`], [`VolumesCsv`], [`counted_volumes`], [`subject_name`] |
+//! | `SynthSeg` whole | [`SynthSeg`], [`SynthSegOptions`], [`SynthSegOutput`], [`PreparedScan`] |
 //! | SynthSeg's networks | [`Networks`], [`NetworkOptions`], [`SegmentationNet`], [`ParcellationNet`], [`QualityNet`] |
 //! | SynthSeg around its networks | [`preprocess`], [`postprocess`], [`Placement`], [`Posteriors`], [`qc_input`], [`labels_on_grid`], [`brain_mask`] |
 //! | SynthSeg's structures and tables | [`Structures`], [`parcels`], [`SoftVolumes`], [`Tissues`], [`SynthSegCsv`], [`qc_row`] |
-//! | pictures (feature `picture`) | [`montage`], [`MontageOptions`], [`Picture`], [`View`] |
+//! | pictures (feature `picture`) | [`montage`], [`MontageOptions`], [`LabelStyle`], [`Picture`], [`View`] |
+//! | reports (feature `report`) | [`ReportPage`], [`RunFacts`], [`ReportIndex`], [`ReportSummary`], [`ReportStatus`] |
 //!
 //! This crate opens no file: callers bring [`volkit_core::Volume`]s and stores.
 #![forbid(unsafe_code)]
@@ -23,8 +25,11 @@ mod conform;
 mod error;
 mod labels;
 mod meshnet;
+mod net_path;
 #[cfg(feature = "picture")]
 mod picture;
+#[cfg(feature = "report")]
+mod report;
 mod scan;
 mod segmenter;
 mod synthseg;
@@ -36,16 +41,23 @@ pub use labels::{
     Label, LabelTable, TableFormat, UNKNOWN_COLOUR, distinct_colour, luminance, subcortical, subcortical_fingerprint,
 };
 pub use meshnet::{Decisions, MeshNet, MeshNetConfig, MeshNetLayer};
+pub use net_path::NetPath;
 #[cfg(feature = "picture")]
-pub use picture::{MontageOptions, Picture, View, montage};
-pub use segmenter::{ModelInfo, ModelKind, SegmentOptions, Segmentation, Segmenter, open_model};
-pub use synthseg::{
-    Bounds, NetworkOptions, NetworkOutput, Networks, Parcel, ParcellationNet, Placement, Posteriors,
-    PostprocessOptions, Postprocessed, Prepared, PreprocessOptions, QC_SIZE, QcInput, QualityNet, SIZE_MULTIPLE,
-    SMALLEST_SIZE, SegmentationNet, SoftVolumes, Structure, Structures, SynthSegCsv, Tissues, brain_mask,
-    labels_on_grid, parcels, postprocess, preprocess, qc_groups, qc_header, qc_input, qc_row, qc_scores,
+pub use picture::{LabelStyle, MontageOptions, Picture, View, montage};
+#[cfg(feature = "report")]
+pub use report::{
+    QC_THRESHOLD, QualityScore, ReportIndex, ReportModel, ReportPage, ReportStage, ReportStatus, ReportSummary,
+    ReportVolume, RunFacts,
 };
-pub use volumes::{LabelVolume, VolumesCsv, subject_name};
+pub use segmenter::{ModelInfo, ModelKind, SegmentOptions, Segmentation, Segmenter, open_model, open_model_for};
+pub use synthseg::{
+    Bounds, LayerValues, NearTie, NetworkOptions, NetworkOutput, Networks, Parcel, ParcellationNet, Placement,
+    Posteriors, PostprocessOptions, Postprocessed, Prepared, PreparedScan, PreprocessOptions, QC_SIZE, QcInput,
+    QualityNet, SIZE_MULTIPLE, SMALLEST_SIZE, SegmentationNet, SoftVolumes, Structure, Structures, SynthSeg,
+    SynthSegCsv, SynthSegOptions, SynthSegOutput, Tissues, brain_mask, labels_on_grid, parcels, postprocess,
+    preprocess, qc_groups, qc_header, qc_input, qc_row, qc_scores,
+};
+pub use volumes::{LabelVolume, VolumesCsv, counted_volumes, subject_name};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use volkit_core::{ArrayStore, Progress, Volume};
-use volkit_kernels::Threads;
+use volkit_kernels::{ConvOptions, Isa, Threads};
 
-use crate::{LabelTable, LabelVolume, MeshNet, SegError};
+use crate::{LabelTable, LabelVolume, MeshNet, SegError, SynthSeg};
 
 /// Kinds of networks, recognised by what a store of weights holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,16 @@ use crate::{LabelTable, LabelVolume, MeshNet, SegError};
 pub enum ModelKind {
     /// A chain of dilated convolutions, see [`MeshNet`].
     MeshNet,
+    /// SynthSeg 1: a U-Net of 32 labels, see [`SynthSeg`].
+    SynthSeg1,
+    /// SynthSeg 2: a U-Net of 33 labels.
+    SynthSeg2,
+    /// The robust chain of three networks of SynthSeg 2.
+    SynthSegRobust,
+    /// Divides the cortex of a SynthSeg segmentation; segments nothing by itself.
+    SynthSegParcellation,
+    /// Scores a SynthSeg segmentation; segments nothing by itself.
+    SynthSegQuality,
 }
 
 /// Names listed in the message about an unknown store.
@@ -29,6 +39,9 @@ impl ModelKind {
         if has_layers || store.metadata("config").is_some_and(|config| config.contains("\"layers\"")) {
             return Ok(Self::MeshNet);
         }
+        if let Some(kind) = Self::synthseg(store, &names)? {
+            return Ok(kind);
+        }
         let mut found = match names.len() {
             0 => "no arrays".to_owned(),
             count => format!("{count} arrays ({}", names[..count.min(NAMES_SHOWN)].join(", ")),
@@ -39,11 +52,43 @@ impl ModelKind {
         Err(SegError::UnknownModel { found })
     }
 
+    /// Which of SynthSeg's networks a store holds, by the names of layers.
+    fn synthseg(store: &dyn ArrayStore, names: &[String]) -> Result<Option<Self>, SegError> {
+        let has = |layer: &str| names.iter().any(|name| name.starts_with(layer));
+        // A file of a later network may also carry the layers of the one before.
+        let kind = if has("unet2_conv_") || has("l2l_conv_") {
+            Self::SynthSegRobust
+        } else if has("unet_parc_conv_") {
+            Self::SynthSegParcellation
+        } else if has("qc_conv_") {
+            Self::SynthSegQuality
+        } else if has("unet_conv_") {
+            let bias = "unet_likelihood/bias:0";
+            let read = |source| SegError::ReadTensor { tensor: bias.into(), source };
+            let labels = if has(bias) { store.get(bias).map_err(read)?.shape().first().copied() } else { None };
+            if labels == Some(crate::Structures::v1().count()) { Self::SynthSeg1 } else { Self::SynthSeg2 }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(kind))
+    }
+
+    /// Whether a network of this kind labels scans; others follow one that does.
+    #[must_use]
+    pub fn is_segmenter(self) -> bool {
+        !matches!(self, Self::SynthSegParcellation | Self::SynthSegQuality)
+    }
+
     /// Name, as reports show it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::MeshNet => "MeshNet",
+            Self::SynthSeg1 => "SynthSeg 1.0",
+            Self::SynthSeg2 => "SynthSeg 2.0",
+            Self::SynthSegRobust => "SynthSeg 2.0 robust",
+            Self::SynthSegParcellation => "SynthSeg 2.0 parcellation",
+            Self::SynthSegQuality => "SynthSeg 2.0 quality",
         }
     }
 }
@@ -100,7 +145,7 @@ pub struct ModelInfo {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Segmentation {
-    /// Labels on the scan's own grid (its first three axes), in the smallest of u8, i16, i32 that holds them all.
+    /// Labels on the scan's own grid (its first three axes), in an integer type that holds them all.
     pub labels: Volume,
     /// Volume of each label of the network, in ascending order of the label, also of those that do not occur.
     pub volumes: Vec<LabelVolume>,
@@ -135,12 +180,30 @@ pub trait Segmenter: Send + Sync {
     ) -> Result<Segmentation, SegError>;
 }
 
-/// Reads a network of any known kind.
+/// Reads a network of any kind that segments by itself.
 ///
 /// # Errors
-/// [`SegError::UnknownModel`], or what is wrong with its configuration or tensors.
+/// [`SegError::UnknownModel`], [`SegError::Follower`] for a network that only follows another one, or what is wrong with
+/// its configuration or tensors.
 pub fn open_model(store: &dyn ArrayStore) -> Result<Box<dyn Segmenter>, SegError> {
+    open_model_for(store, Isa::detect())
+}
+
+/// The same for a given instruction set and mode.
+///
+/// # Errors
+/// As [`open_model`]; [`SegError::Kernel`] when this machine lacks the instruction set.
+pub fn open_model_for<'a>(
+    store: &'a dyn ArrayStore,
+    options: impl Into<ConvOptions<'a>>,
+) -> Result<Box<dyn Segmenter>, SegError> {
     match ModelKind::recognise(store)? {
-        ModelKind::MeshNet => Ok(Box::new(MeshNet::from_store(store)?)),
+        ModelKind::MeshNet => Ok(Box::new(MeshNet::from_store_for(store, options)?)),
+        ModelKind::SynthSeg1 | ModelKind::SynthSeg2 | ModelKind::SynthSegRobust => {
+            Ok(Box::new(SynthSeg::from_store_for(store, options)?))
+        }
+        kind @ (ModelKind::SynthSegParcellation | ModelKind::SynthSegQuality) => {
+            Err(SegError::Follower { kind: kind.name() })
+        }
     }
 }

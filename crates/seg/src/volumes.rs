@@ -1,8 +1,11 @@
 //! Volumes of structures, and the table that lists them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::{LabelTable, Segmentation};
+use volkit_core::Volume;
+
+use crate::{LabelTable, SegError, Segmentation};
 
 /// How much of a scan has one label.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,6 +81,19 @@ pub fn subject_name(base_name: &str) -> &str {
 pub(crate) fn label_volumes(counts: &[u64], voxel_mm3: f64) -> Vec<LabelVolume> {
     let volume = |(id, &voxels): (usize, &u64)| LabelVolume { id: id as u32, voxels, mm3: voxels as f64 * voxel_mm3 };
     counts.iter().enumerate().map(volume).collect()
+}
+
+/// The volume of each label of a table, and of any other that occurs, by the voxels of a label map; in ascending order.
+///
+/// # Errors
+/// [`SegError::Core`] for colours and complex numbers.
+pub fn counted_volumes(labels: &Volume, table: &LabelTable, voxel_mm3: f64) -> Result<Vec<LabelVolume>, SegError> {
+    let mut counts: BTreeMap<i32, u64> = table.iter().map(|label| (label.id as i32, 0)).collect();
+    for run in labels.to_real::<i32>()?.chunk_by(|a, b| a == b) {
+        *counts.entry(run[0]).or_default() += run.len() as u64;
+    }
+    let volume = |(id, voxels): (i32, u64)| LabelVolume { id: id as u32, voxels, mm3: voxels as f64 * voxel_mm3 };
+    Ok(counts.into_iter().map(volume).collect())
 }
 
 #[cfg(test)]

@@ -178,6 +178,12 @@ impl LabelTable {
         self.labels.is_empty()
     }
 
+    /// This table with the entries of `other` that it lacks, and none for values that `other` lacks.
+    #[must_use]
+    pub fn over(&self, other: &Self) -> Self {
+        Self::new(other.iter().map(|label| self.get(label.id).unwrap_or(label).clone()))
+    }
+
     /// The table for a network of `n_classes`: entries for values below it, neutral ones where this table has none.
     #[must_use]
     pub fn completed(&self, n_classes: usize) -> Self {

@@ -1,7 +1,7 @@
 //! From a store of weights to a network.
 
 use volkit_core::ArrayStore;
-use volkit_kernels::{Activation, Conv3d, ConvShape, Graph, GraphBuilder, Isa};
+use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Graph, GraphBuilder};
 
 use super::config::{MeshNetConfig, MeshNetLayer, wrong};
 use crate::SegError;
@@ -60,8 +60,12 @@ fn tensor(store: &dyn ArrayStore, name: String, shape: &[usize]) -> Result<Vec<f
 }
 
 /// The network as a graph over images whose first axis is fastest.
-pub(super) fn graph(config: &MeshNetConfig, layers: &[LayerWeights], isa: Isa) -> Result<Graph, SegError> {
-    let mut builder = GraphBuilder::new(isa);
+pub(super) fn graph(
+    config: &MeshNetConfig,
+    layers: &[LayerWeights],
+    options: ConvOptions<'_>,
+) -> Result<Graph, SegError> {
+    let mut builder = GraphBuilder::new(options.isa);
     let mut tensor = builder.input(1)?;
     let last = layers.len() - 1;
     for (index, (layer, weights)) in config.layers.iter().zip(layers).enumerate() {
@@ -70,7 +74,7 @@ pub(super) fn graph(config: &MeshNetConfig, layers: &[LayerWeights], isa: Isa) -
         let in_conv = if normed { Activation::Identity } else { activation };
         let shape = ConvShape::new(layer.c_in, layer.c_out, [layer.kernel; 3]).with_dilation([layer.dilation; 3]);
         let weight = depth_first(&weights.weight, layer.kernel);
-        let conv = Conv3d::new(shape, &weight, Some(&weights.bias), in_conv.into(), isa)?;
+        let conv = Conv3d::new(shape, &weight, Some(&weights.bias), in_conv.into(), options)?;
         tensor = builder.conv(conv, &[tensor.into()])?;
         if normed {
             tensor = builder.instance_norm(tensor, NORM_EPS, activation)?;

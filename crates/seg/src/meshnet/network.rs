@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use volkit_core::{ArrayStore, Progress};
 use volkit_kernels::{
-    Executor, Graph, Isa, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink, SliceSource, Threads,
+    ConvOptions, Executor, Graph, Isa, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink, SliceSource, Threads,
 };
 
 use super::config::MeshNetConfig;
@@ -42,11 +42,12 @@ impl MeshNet {
         Self::from_store_for(store, Isa::detect())
     }
 
-    /// The same for a given instruction set.
+    /// The same for a given instruction set and mode.
     ///
     /// # Errors
-    /// As [`MeshNet::from_store`]; [`SegError::Kernel`] when this machine lacks `isa`.
-    pub fn from_store_for(store: &dyn ArrayStore, isa: Isa) -> Result<Self, SegError> {
+    /// As [`MeshNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
+    pub fn from_store_for<'a>(store: &dyn ArrayStore, options: impl Into<ConvOptions<'a>>) -> Result<Self, SegError> {
+        let options = options.into();
         let config = load::config(store)?;
         let layers = config.layers.iter().enumerate().map(|(index, layer)| load::layer(store, index, layer));
         let layers: Vec<LayerWeights> = layers.collect::<Result<_, _>>()?;
@@ -66,8 +67,8 @@ impl MeshNet {
             ),
             table: table.completed(config.n_classes()),
         };
-        let graph = load::graph(&config, &layers, isa)?;
-        Ok(Self { config, graph, isa, fingerprint, info })
+        let graph = load::graph(&config, &layers, options)?;
+        Ok(Self { config, graph, isa: options.isa, fingerprint, info })
     }
 
     /// Layers of the network.

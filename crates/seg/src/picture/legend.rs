@@ -28,14 +28,20 @@ pub(super) fn width(entries: &[LabelVolume], table: &LabelTable) -> usize {
     longest.map_or(0, |chars| 2 * GAP + SWATCH + (chars + VOLUME_CHARS) * SIZE.advance())
 }
 
-pub(super) fn draw(picture: &mut Picture, [left, top]: [usize; 2], entries: &[LabelVolume], table: &LabelTable) {
+pub(super) fn draw(
+    picture: &mut Picture,
+    [left, top]: [usize; 2],
+    entries: &[LabelVolume],
+    table: &LabelTable,
+    colour: impl Fn(u32) -> [u8; 3],
+) {
     let volume_end = left + width(entries, table) - usize::from(!entries.is_empty()) * GAP;
     for (line, entry) in entries.iter().enumerate() {
         let y = top + line * LINE;
         if y + LINE > picture.height() {
             break;
         }
-        picture.fill([left, y], [SWATCH, SWATCH], table.colour(entry.id));
+        picture.fill([left, y], [SWATCH, SWATCH], colour(entry.id));
         let text_y = y + (SWATCH.saturating_sub(SIZE.height())) / 2;
         picture.text([left + SWATCH + GAP, text_y], &name(entry, table), SIZE, TEXT);
         let volume = format!("{:.1} mL", entry.mm3 / 1000.0);

@@ -1,12 +1,22 @@
 //! Pictures of a segmentation: slices of the scan with the labels over it.
 
 mod canvas;
+mod cut;
 mod legend;
 mod montage;
+mod paint;
+#[cfg(feature = "report")]
+mod png;
 mod slice;
+#[cfg(feature = "report")]
+mod slices;
 
 pub use canvas::Picture;
 pub use montage::montage;
+#[cfg(feature = "report")]
+pub(crate) use paint::line_colour;
+#[cfg(feature = "report")]
+pub(crate) use slices::{SlicePicture, Slices};
 
 /// Which way a slice is seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +37,18 @@ impl View {
     }
 }
 
+/// How labels are drawn over the scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LabelStyle {
+    /// Areas of colour that let the scan through, with a stronger edge.
+    #[default]
+    Filled,
+    /// One line where two labels meet, in the colour of one of them: a colour wins over a grey, and the smaller
+    /// structure over the larger. Nothing else of the scan is hidden.
+    Outlines,
+}
+
 /// How [`montage`] draws.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -37,7 +59,9 @@ pub struct MontageOptions {
     pub slices: usize,
     /// Size of a pixel in mm, the same along both axes whatever the voxels are. Default: 0.8.
     pub pixel_mm: f64,
-    /// Weight of a label's colour inside its outline, from 0 to 1. Default: 0.45.
+    /// How labels are drawn. Default: filled.
+    pub style: LabelStyle,
+    /// Weight of a label's colour inside its outline, from 0 to 1, where labels are filled. Default: 0.45.
     pub opacity: f64,
     /// Most labels that the legend lists, the largest first. Default: 17.
     pub legend: usize,
@@ -49,7 +73,15 @@ impl MontageOptions {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { title: String::new(), slices: 4, pixel_mm: 0.8, opacity: 0.45, legend: 17, view: View::Neurological }
+        Self {
+            title: String::new(),
+            slices: 4,
+            pixel_mm: 0.8,
+            style: LabelStyle::Filled,
+            opacity: 0.45,
+            legend: 17,
+            view: View::Neurological,
+        }
     }
 
     /// With a line of text above.
@@ -68,6 +100,12 @@ impl MontageOptions {
     #[must_use]
     pub fn with_pixel_mm(self, pixel_mm: f64) -> Self {
         Self { pixel_mm, ..self }
+    }
+
+    /// With labels drawn another way.
+    #[must_use]
+    pub fn with_style(self, style: LabelStyle) -> Self {
+        Self { style, ..self }
     }
 
     /// Seen the other way.

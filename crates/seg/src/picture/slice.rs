@@ -1,5 +1,7 @@
 //! Slices through a scan and its labels, cut in world space.
 
+use std::collections::BTreeMap;
+
 use volkit_core::{Affine, Volume};
 
 use super::View;
@@ -31,6 +33,14 @@ impl Plane {
             Self::Sagittal => [1, 2],
             Self::Coronal => [0, 2],
             Self::Axial => [0, 1],
+        }
+    }
+
+    /// Letters at the upper and the lower edge of a slice.
+    pub(super) fn ends(self) -> [&'static str; 2] {
+        match self {
+            Self::Axial => ["A", "P"],
+            Self::Sagittal | Self::Coronal => ["S", "I"],
         }
     }
 
@@ -156,6 +166,15 @@ impl Stack {
         labelled
     }
 
+    /// Voxels of each label but the background.
+    pub(super) fn label_counts(&self) -> BTreeMap<u32, u64> {
+        let mut counts = BTreeMap::new();
+        for run in self.labels.chunk_by(|a, b| a == b).filter(|run| run[0] != 0) {
+            *counts.entry(run[0]).or_default() += run.len() as u64;
+        }
+        counts
+    }
+
     fn for_each_labelled(&self, mut visit: impl FnMut([f64; 3])) {
         let [nx, ny, _] = self.size;
         for (index, _) in self.labels.iter().enumerate().filter(|&(_, &label)| label != 0) {
@@ -192,23 +211,53 @@ impl Stack {
         Sample { value: self.linear(p), label: self.labels[self.offset(nearest)], inside: true }
     }
 
+    /// The same with the label of most weight among the eight voxels around the point (each weighs as in linear
+    /// interpolation; the lower label wins a tie): borders run smoothly, and the centre of a voxel has its own label.
+    pub(super) fn sample_smooth(&self, p_world: [f64; 3]) -> Sample {
+        let nearest = self.sample(p_world);
+        let p = self.voxel_from_world.apply(p_world);
+        let mut around = [(0, 0.0f32); 8];
+        self.for_each_corner(p, |corner, at, weight| around[corner] = (self.labels[at], weight));
+        if !nearest.inside || around.iter().all(|&(label, weight)| label == nearest.label || weight == 0.0) {
+            return nearest;
+        }
+        let weight_of =
+            |label: u32| -> f32 { around.iter().filter(|entry| entry.0 == label).map(|entry| entry.1).sum() };
+        let mut best = (0.0, u32::MAX);
+        for &(label, _) in &around {
+            let weight = weight_of(label);
+            if weight > best.0 || (weight == best.0 && label < best.1) {
+                best = (weight, label);
+            }
+        }
+        Sample { label: best.1, ..nearest }
+    }
+
     fn offset(&self, [i, j, k]: [usize; 3]) -> usize {
         i + self.size[0] * (j + self.size[1] * k)
     }
 
     fn linear(&self, p: [f64; 3]) -> f32 {
+        let mut sum = 0.0;
+        self.for_each_corner(p, |_, at, weight| {
+            let value = self.values[at];
+            sum += weight * if value.is_finite() { value } else { 0.0 };
+        });
+        sum
+    }
+
+    /// Visits the voxels around a point, given in voxels, that have any weight in linear interpolation: the number of
+    /// the corner, the voxel's offset, its weight.
+    fn for_each_corner(&self, p: [f64; 3], mut visit: impl FnMut(usize, usize, f32)) {
         let last: [usize; 3] = self.size.map(|n| n - 1);
         let low: [usize; 3] = std::array::from_fn(|a| (p[a].max(0.0) as usize).min(last[a]));
         let t: [f32; 3] = std::array::from_fn(|a| (p[a] - low[a] as f64).clamp(0.0, 1.0) as f32);
-        let mut sum = 0.0;
         for corner in 0..8 {
             let step = [corner & 1, corner >> 1 & 1, corner >> 2 & 1];
             let weight: f32 = (0..3).map(|a| if step[a] == 1 { t[a] } else { 1.0 - t[a] }).product();
             if weight > 0.0 {
-                let value = self.values[self.offset(std::array::from_fn(|a| (low[a] + step[a]).min(last[a])))];
-                sum += weight * if value.is_finite() { value } else { 0.0 };
+                visit(corner, self.offset(std::array::from_fn(|a| (low[a] + step[a]).min(last[a]))), weight);
             }
         }
-        sum
     }
 }

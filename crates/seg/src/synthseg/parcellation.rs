@@ -1,16 +1,16 @@
 //! The network that divides the cortex into parcels.
 
 use volkit_core::ArrayStore;
-use volkit_kernels::{Executor, Isa, SliceSink};
+use volkit_kernels::{ConvOptions, Isa, SliceSink};
 
 use super::inputs::OneHotSource;
 use super::posteriors::Posteriors;
-use super::runner::{Work, check_input, plan};
+use super::runner::{Work, check_input};
 use super::smoothing::SmoothingSink;
 use super::tables::parcels;
 use super::unet::{UNet, UNetKind};
 use super::weights::{Layers, kernel_name};
-use crate::SegError;
+use crate::{NetPath, SegError};
 
 const PARCELS: UNetKind = UNetKind { prefix: "unet_parc", c_in: 3, kernel: 3, n_skipless: 0 };
 
@@ -30,12 +30,28 @@ impl ParcellationNet {
         Self::from_store_for(store, Isa::detect())
     }
 
-    /// The same for a given instruction set.
+    /// The same for a given instruction set and mode.
     ///
     /// # Errors
-    /// As [`ParcellationNet::from_store`]; [`SegError::Kernel`] when this machine lacks `isa`.
-    pub fn from_store_for(store: &dyn ArrayStore, isa: Isa) -> Result<Self, SegError> {
-        let net = UNet::read(&Layers::new(store, isa), PARCELS)?;
+    /// As [`ParcellationNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
+    pub fn from_store_for<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+    ) -> Result<Self, SegError> {
+        Self::from_store_on(store, options, NetPath::Auto)
+    }
+
+    /// The same on another path.
+    ///
+    /// # Errors
+    /// As [`ParcellationNet::from_store_for`]; [`SegError::Option`] for a path that this build does not have.
+    pub fn from_store_on<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+        path: NetPath,
+    ) -> Result<Self, SegError> {
+        let options = options.into();
+        let net = UNet::read(&Layers::new(store, options).on_path(path)?, PARCELS)?;
         if net.labels() != parcels().len() {
             return Err(SegError::Tensor {
                 tensor: kernel_name("unet_parc_likelihood"),
@@ -44,7 +60,7 @@ impl ParcellationNet {
                 wanted: parcels().len().to_string(),
             });
         }
-        Ok(Self { net, isa })
+        Ok(Self { net, isa: options.isa })
     }
 
     /// The network with its levels, features and labels.
@@ -65,7 +81,7 @@ impl ParcellationNet {
     /// [`SegError::Kernel`] for a size that the network can not have.
     pub fn run_bytes(&self, size: [usize; 3], low_memory: bool) -> Result<usize, SegError> {
         let result = size.iter().product::<usize>().saturating_mul(self.net.labels() * size_of::<f32>());
-        Ok(plan(&self.net.graph(self.isa, low_memory)?, size)?.peak_bytes().saturating_add(result))
+        Ok(self.net.run_bytes(self.isa, low_memory, size)?.saturating_add(result))
     }
 
     /// Runs over an image and its mask (1 in the cortex, 0 elsewhere), both `[z][y][x]`.
@@ -81,13 +97,13 @@ impl ParcellationNet {
         check_input(size, image.len(), self.size_multiple())?;
         check_input(size, mask.len(), 1)?;
         let mut posteriors = Posteriors::zeros(size, self.net.labels())?;
-        let mut executor = Executor::new(plan(&self.net.graph(self.isa, low_memory)?, size)?)?;
+        let mut engine = self.net.engine(self.isa, low_memory, size)?;
         let (stage, values) = ("parcellation network", &mut posteriors.values);
         let mut source = OneHotSource::behind(image, mask, 2);
         if is_smoothed {
-            work.run(&mut executor, stage, &mut source, &mut SmoothingSink::new(values, 1.0))?;
+            work.run_on(&mut engine, stage, &mut source, &mut SmoothingSink::new(values, 1.0))?;
         } else {
-            work.run(&mut executor, stage, &mut source, &mut SliceSink::new(values))?;
+            work.run_on(&mut engine, stage, &mut source, &mut SliceSink::new(values))?;
         }
         Ok(posteriors)
     }

@@ -55,6 +55,14 @@ impl Posteriors {
         self.values.get(start..start + self.channels)
     }
 
+    /// Smoothed as the published networks' results are: a Gaussian of sigma 0.5 over 3^3 voxels, zeros beyond the border.
+    ///
+    /// # Errors
+    /// [`SegError::Kernel`] when `values` has another length.
+    pub fn smoothed(&self, threads: &Threads) -> Result<Self, SegError> {
+        super::smoothing::smoothed(self, threads)
+    }
+
     /// The channel with the largest value of each voxel, `[z][y][x]`; the first of equal ones.
     ///
     /// # Errors

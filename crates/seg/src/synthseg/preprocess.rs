@@ -1,13 +1,13 @@
 //! From a scan to the volume that a network sees.
 
 use rayon::prelude::*;
-use volkit_core::{Affine, Volume};
+use volkit_core::{Affine, Volume, VolumeMeta};
 use volkit_geom::{
     Grid, NanRule, SpacingResize, axis_map_by_inverse, bounding_box, clip, percentiles, reorient_slice, rescale_unit,
 };
 
 use super::placement::{Bounds, Placement};
-use super::scan_shape::ScanVolume;
+use super::scan_shape::{ScanVolume, check_scan};
 use crate::SegError;
 
 /// Sizes of network volumes are multiples of this, whatever the depth of the network.
@@ -109,6 +109,11 @@ impl PreprocessOptions {
         Self { three_spacings, ..self }
     }
 
+    /// Least size of the network's volume along each axis, before it is rounded up.
+    fn least_size(&self) -> [usize; 3] {
+        self.crop.unwrap_or([self.smallest_size; 3])
+    }
+
     /// Checks what can be checked without a scan.
     ///
     /// # Errors
@@ -159,14 +164,13 @@ pub fn preprocess(scan: &Volume, options: &PreprocessOptions) -> Result<Prepared
     options.validate()?;
     let ScanVolume { size, spacing_mm, values, warnings } =
         ScanVolume::of(scan, options.compat, options.three_spacings)?;
-    let is_off = |mm: &f64| *mm > TARGET_MM + SPACING_TOLERANCE_MM || *mm < TARGET_MM - SPACING_TOLERANCE_MM;
-    let resampled = spacing_mm.iter().any(is_off);
     let mut grid = Grid::new(size, *scan.affine());
     let mut spacing_mm = spacing_mm;
     let mut values = values;
     let mut kept_scan = None;
-    if resampled {
-        let resize = SpacingResize::new(&grid, [TARGET_MM; 3])?.with_literal_count(true);
+    let resize = resize_of(&grid, spacing_mm)?;
+    let resampled = resize.is_some();
+    if let Some(resize) = resize {
         values = resize.apply_slice(&values)?;
         (grid, spacing_mm) = (resize.grid(), [TARGET_MM; 3]);
         if options.keep_resampled {
@@ -195,11 +199,31 @@ pub fn preprocess(scan: &Volume, options: &PreprocessOptions) -> Result<Prepared
         let why = "at most 10 slices from bottom to top count as channels when the volume is padded";
         return Err(SegError::Scan { field: "size in RAS", value, why });
     }
-    let least = options.crop.unwrap_or([options.smallest_size; 3]);
-    let (padded_size, kept) = padding(part_size, least);
+    let (padded_size, kept) = padding(part_size, options.least_size());
     let placement = Placement { affine: grid.affine, resampled, spacing_mm, aligned_size, crop, padded_size, kept };
     let net_input = pad(&values, &placement);
     Ok(Prepared { net_input, placement, resampled: kept_scan, warnings })
+}
+
+/// Voxels of the network's volume by what a scan's header tells, see [`SynthSeg::network_size`](super::SynthSeg).
+pub(super) fn network_size(scan: &VolumeMeta, options: &PreprocessOptions) -> Result<[usize; 3], SegError> {
+    options.validate()?;
+    check_scan(scan, options.compat && !options.three_spacings, &mut Vec::new())?;
+    let grid = Grid::new(scan.spatial_size(), *scan.affine());
+    let spacing_mm = std::array::from_fn(|axis| scan.spacing()[axis]);
+    let grid = resize_of(&grid, spacing_mm)?.map_or(grid, |resize| resize.grid());
+    let aligned_size = axis_map_by_inverse(&grid.affine, &Affine::IDENTITY)?.new_size(grid.size);
+    let part = options.crop.map(|crop| middle(aligned_size, crop.map(up_to_multiple)));
+    Ok(padding(part.map_or(aligned_size, |part| part.size()), options.least_size()).0)
+}
+
+/// How a scan is brought to 1 mm, where it is not about there.
+fn resize_of(grid: &Grid, spacing_mm: [f64; 3]) -> Result<Option<SpacingResize>, SegError> {
+    let is_off = |mm: &f64| *mm > TARGET_MM + SPACING_TOLERANCE_MM || *mm < TARGET_MM - SPACING_TOLERANCE_MM;
+    if !spacing_mm.iter().any(is_off) {
+        return Ok(None);
+    }
+    Ok(Some(SpacingResize::new(grid, [TARGET_MM; 3])?.with_literal_count(true)))
 }
 
 fn up_to_multiple(n: usize) -> usize {

@@ -1,17 +1,22 @@
 //! The network that predicts how good a segmentation is.
 
 use std::ops::Range;
+#[cfg(feature = "candle")]
+use std::sync::Arc;
 
 use volkit_core::{ArrayStore, Progress};
 use volkit_kernels::{
-    Activation, BoxError, Conv3d, Executor, Graph, GraphBuilder, Isa, KernelError, PlaneSink, Planes, TensorId, Threads,
+    Activation, BoxError, Conv3d, ConvOptions, Graph, GraphBuilder, Isa, KernelError, PlaneSink, Planes, TensorId,
+    Threads,
 };
 
+#[cfg(feature = "candle")]
+use super::composite::CompositeNet;
 use super::inputs::OneHotSource;
-use super::runner::{Work, check_input, plan};
+use super::runner::{Engine, Work, check_input, plan};
 use super::tables::qc_groups;
 use super::weights::{Layers, Norm};
-use crate::SegError;
+use crate::{NetPath, SegError};
 
 /// Taps along each axis of the published network.
 const KERNEL: usize = 5;
@@ -25,6 +30,8 @@ const MAX_LEVELS: usize = 16;
 #[derive(Debug)]
 pub struct QualityNet {
     graph: Graph,
+    #[cfg(feature = "candle")]
+    composite: Option<Arc<CompositeNet>>,
     levels: usize,
     summary: String,
 }
@@ -38,12 +45,28 @@ impl QualityNet {
         Self::from_store_for(store, Isa::detect())
     }
 
-    /// The same for a given instruction set.
+    /// The same for a given instruction set and mode.
     ///
     /// # Errors
-    /// As [`QualityNet::from_store`]; [`SegError::Kernel`] when this machine lacks `isa`.
-    pub fn from_store_for(store: &dyn ArrayStore, isa: Isa) -> Result<Self, SegError> {
-        let layers = Layers::new(store, isa);
+    /// As [`QualityNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
+    pub fn from_store_for<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+    ) -> Result<Self, SegError> {
+        Self::from_store_on(store, options, NetPath::Auto)
+    }
+
+    /// The same on another path.
+    ///
+    /// # Errors
+    /// As [`QualityNet::from_store_for`]; [`SegError::Option`] for a path that this build does not have.
+    pub fn from_store_on<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+        path: NetPath,
+    ) -> Result<Self, SegError> {
+        let options = options.into();
+        let layers = Layers::new(store, options).on_path(path)?;
         let n_groups = qc_groups().len();
         let (levels, features) = (layers.levels("qc"), layers.kernel_shape("qc_conv_downarm_0_0")?[4]);
         if levels > MAX_LEVELS {
@@ -54,7 +77,7 @@ impl QualityNet {
                 wanted: format!("below {MAX_LEVELS}"),
             });
         }
-        let mut builder = GraphBuilder::new(isa);
+        let mut builder = GraphBuilder::new(options.isa);
         let mut tensor = builder.input(n_groups)?;
         let mut c_in = n_groups;
         for level in 0..levels {
@@ -69,7 +92,24 @@ impl QualityNet {
         }
         builder.output(tensor)?;
         let summary = format!("qc: {levels} levels, {features} features");
-        Ok(Self { graph: builder.build()?, levels, summary })
+        Ok(Self {
+            graph: builder.build()?,
+            #[cfg(feature = "candle")]
+            composite: match path {
+                NetPath::Composite => Some(Arc::new(composite(&layers, levels, features)?)),
+                NetPath::Auto | NetPath::Kernel => None,
+            },
+            levels,
+            summary,
+        })
+    }
+
+    fn engine(&self, size: [usize; 3]) -> Result<Engine, SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return Ok(Engine::Composite(Arc::clone(net), size));
+        }
+        Engine::kernel(&self.graph, size)
     }
 
     /// The network with its levels and features.
@@ -83,6 +123,10 @@ impl QualityNet {
     /// # Errors
     /// [`SegError::Kernel`] for a size that the network can not have.
     pub fn run_bytes(&self, size: [usize; 3]) -> Result<usize, SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return Ok(net.peak_bytes(size));
+        }
         Ok(plan(&self.graph, size)?.peak_bytes())
     }
 
@@ -103,13 +147,42 @@ impl QualityNet {
     ) -> Result<Vec<f64>, SegError> {
         check_input(size, groups.len(), 1 << self.levels)?;
         let n_groups = qc_groups().len();
-        let mut executor = Executor::new(plan(&self.graph, size)?)?;
+        let mut engine = self.engine(size)?;
         let mut mean = Mean { sums: vec![0.0; n_groups], n_voxels: 0 };
         let work = Work { threads, progress };
-        work.run(&mut executor, "quality network", &mut OneHotSource::new(groups, n_groups), &mut mean)?;
+        work.run_on(&mut engine, "quality network", &mut OneHotSource::new(groups, n_groups), &mut mean)?;
         let n_voxels = mean.n_voxels as f64;
         Ok(mean.sums.into_iter().map(|sum| sum / n_voxels).collect())
     }
+}
+
+/// The network of these layers on the composite path.
+#[cfg(feature = "candle")]
+fn composite(layers: &Layers<'_>, levels: usize, features: usize) -> Result<CompositeNet, SegError> {
+    let n_groups = qc_groups().len();
+    let mut net = CompositeNet::new(n_groups);
+    let (mut tensor, mut c_in) = (0, n_groups);
+    for level in 0..levels {
+        let c = features << level;
+        let name = |number: usize| format!("qc_conv_downarm_{level}_{number}");
+        let first = net.conv(layers, &name(0), (KERNEL, c_in, c), tensor)?;
+        let first = net.relu(first);
+        let second = net.conv(layers, &name(1), (KERNEL, c, c), first)?;
+        if c_in != c {
+            tensor = net.conv(layers, &format!("qc_expand_down_merge_{level}"), (KERNEL, c_in, c), tensor)?;
+            tensor = net.relu(tensor);
+        }
+        let sum = net.add(tensor, second);
+        let sum = net.relu(sum);
+        tensor = net.norm(layers, &format!("qc_bn_down_{level}"), c, sum)?;
+        tensor = net.max_pool(tensor);
+        c_in = c;
+    }
+    for (number, c_in) in [c_in, n_groups].into_iter().enumerate() {
+        tensor = net.conv(layers, &format!("qc_final_conv_{number}"), (KERNEL, c_in, n_groups), tensor)?;
+        tensor = net.relu(tensor);
+    }
+    Ok(net)
 }
 
 /// One level.

@@ -1,10 +1,14 @@
 //! A graph planned for one size, run with progress.
 
 use std::ops::ControlFlow;
+#[cfg(feature = "candle")]
+use std::sync::Arc;
 
 use volkit_core::Progress;
 use volkit_kernels::{Executor, Graph, KernelError, Plan, PlanOptions, PlaneSink, PlaneSource, Threads};
 
+#[cfg(feature = "candle")]
+use super::composite::CompositeNet;
 use crate::SegError;
 
 /// Steps that each stage counts.
@@ -13,6 +17,25 @@ const PROGRESS_STEPS: u64 = 1000;
 /// The plan of `graph` for inputs of `size` `[x, y, z]`.
 pub(super) fn plan(graph: &Graph, [nx, ny, nz]: [usize; 3]) -> Result<Plan, KernelError> {
     Plan::new(graph, [nz, ny, nx], &PlanOptions::default())
+}
+
+/// What runs a network over one size.
+pub(super) enum Engine {
+    /// Kernels.
+    Kernel(Box<Executor>),
+    /// Composites, for inputs of that size.
+    #[cfg(feature = "candle")]
+    Composite(Arc<CompositeNet>, [usize; 3]),
+}
+
+impl Engine {
+    /// The executor of `graph` for inputs of `size`.
+    ///
+    /// # Errors
+    /// [`SegError::Kernel`] for a size that the network can not have, or when the memory can not be had.
+    pub(super) fn kernel(graph: &Graph, size: [usize; 3]) -> Result<Self, SegError> {
+        Ok(Self::Kernel(Box::new(Executor::new(plan(graph, size)?)?)))
+    }
 }
 
 /// Who works and who is told.
@@ -24,6 +47,21 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Runs a network once, as the stage `stage`.
+    pub(super) fn run_on(
+        self,
+        engine: &mut Engine,
+        stage: &str,
+        source: &mut dyn PlaneSource,
+        sink: &mut dyn PlaneSink,
+    ) -> Result<(), SegError> {
+        match engine {
+            Engine::Kernel(executor) => self.run(executor, stage, source, sink),
+            #[cfg(feature = "candle")]
+            Engine::Composite(net, size) => net.run(*size, stage, (source, sink), self),
+        }
+    }
+
+    /// Runs an executor once, as the stage `stage`.
     pub(super) fn run(
         self,
         executor: &mut Executor,

@@ -1,6 +1,6 @@
 //! Which scans SynthSeg takes: the rules of dimensions and channels.
 
-use volkit_core::{Region, Volume, read_vec};
+use volkit_core::{Region, Volume, VolumeMeta, read_vec};
 
 use crate::SegError;
 
@@ -26,15 +26,8 @@ fn refuse<T>(field: &'static str, value: String, why: &'static str) -> Result<T,
 impl ScanVolume {
     /// Takes the first volume of a scan. `three_spacings`: the header stores three voxel sizes whatever the axes are.
     pub(crate) fn of(scan: &Volume, compat: bool, three_spacings: bool) -> Result<Self, SegError> {
-        if !scan.dtype().is_real() {
-            return refuse("element type", scan.dtype().to_string(), "a scan has one real number a voxel");
-        }
-        let affine = scan.affine();
-        if !affine.is_finite() || affine.inverse().is_err() {
-            return refuse("affine", format!("{:?}", affine.rows()), "is singular or not finite");
-        }
         let mut warnings = Vec::new();
-        check_axes(scan.shape(), compat && !three_spacings, &mut warnings)?;
+        check_scan(scan.meta(), compat && !three_spacings, &mut warnings)?;
         let size = scan.meta().spatial_size();
         let spacing_mm = std::array::from_fn(|axis| scan.meta().spacing()[axis]);
         let mut first = vec![1; scan.shape().len()];
@@ -47,6 +40,18 @@ impl ScanVolume {
         fill_gaps(&mut values, &mut warnings)?;
         Ok(Self { size, spacing_mm, values, warnings })
     }
+}
+
+/// Whether a scan with that header can be segmented; `strict` as in [`check_axes`].
+pub(crate) fn check_scan(scan: &VolumeMeta, strict: bool, warnings: &mut Vec<String>) -> Result<(), SegError> {
+    if !scan.dtype().is_real() {
+        return refuse("element type", scan.dtype().to_string(), "a scan has one real number a voxel");
+    }
+    let affine = scan.affine();
+    if !affine.is_finite() || affine.inverse().is_err() {
+        return refuse("affine", format!("{:?}", affine.rows()), "is singular or not finite");
+    }
+    check_axes(scan.shape(), strict, warnings)
 }
 
 /// Whether a scan of that shape can be segmented; `strict` refuses what the reference program stumbles over.

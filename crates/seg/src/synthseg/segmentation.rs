@@ -1,16 +1,18 @@
 //! The networks that segment.
 
-use volkit_core::ArrayStore;
-use volkit_kernels::{Executor, Graph, Isa, KernelError, LabelSink, PlaneSink, PlaneSource, SliceSink};
+use volkit_core::{ArrayStore, Progress};
+use volkit_kernels::{ConvOptions, Isa, LabelSink, PlaneSink, PlaneSource, SliceSink, Threads};
 
 use super::inputs::{ImageSource, OneHotSource};
 use super::posteriors::Posteriors;
-use super::runner::{Work, check_input, plan};
+use super::runner::{Engine, Work, check_input};
 use super::smoothing::SmoothingSink;
 use super::tables::Structures;
 use super::unet::{UNet, UNetKind};
 use super::weights::{Layers, kernel_name};
-use crate::SegError;
+use crate::{NetPath, SegError};
+
+pub use inspect::{LayerValues, NearTie};
 
 /// The published segmentation networks.
 const PLAIN: UNetKind = UNetKind { prefix: "unet", c_in: 1, kernel: 3, n_skipless: 0 };
@@ -38,6 +40,8 @@ struct Robust {
     groups: UNet,
     denoiser: UNet,
     refined: UNet,
+    /// Voxels whose group is the next best of the denoiser's.
+    turned: Vec<NearTie>,
 }
 
 /// How posteriors of a plain network are made of its results.
@@ -64,12 +68,28 @@ impl SegmentationNet {
         Self::from_store_for(store, Isa::detect())
     }
 
-    /// The same for a given instruction set.
+    /// The same for a given instruction set and mode.
     ///
     /// # Errors
-    /// As [`SegmentationNet::from_store`]; [`SegError::Kernel`] when this machine lacks `isa`.
-    pub fn from_store_for(store: &dyn ArrayStore, isa: Isa) -> Result<Self, SegError> {
-        let layers = Layers::new(store, isa);
+    /// As [`SegmentationNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
+    pub fn from_store_for<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+    ) -> Result<Self, SegError> {
+        Self::from_store_on(store, options, NetPath::Auto)
+    }
+
+    /// The same on another path.
+    ///
+    /// # Errors
+    /// As [`SegmentationNet::from_store_for`]; [`SegError::Option`] for a path that this build does not have.
+    pub fn from_store_on<'a>(
+        store: &'a dyn ArrayStore,
+        options: impl Into<ConvOptions<'a>>,
+        path: NetPath,
+    ) -> Result<Self, SegError> {
+        let options = options.into();
+        let layers = Layers::new(store, options).on_path(path)?;
         let is_robust = [DENOISER, REFINED].iter().any(|kind| layers.levels(kind.prefix) > 0);
         let plain = UNet::read(&layers, PLAIN)?;
         let wrong_labels = |prefix: &str, labels: usize, wanted: &str| SegError::Tensor {
@@ -85,7 +105,7 @@ impl SegmentationNet {
                     return Err(wrong_labels(kind.prefix, unet.labels(), "5"));
                 }
             }
-            Chain::Robust(Box::new(Robust { groups: plain, denoiser, refined }))
+            Chain::Robust(Box::new(Robust { groups: plain, denoiser, refined, turned: Vec::new() }))
         } else {
             Chain::Plain(plain)
         };
@@ -95,7 +115,7 @@ impl SegmentationNet {
             let prefix = if is_robust { REFINED.prefix } else { PLAIN.prefix };
             return Err(wrong_labels(prefix, last.labels(), if is_robust { "33" } else { "32 or 33" }));
         }
-        Ok(Self { structures: Structures::of_channels(last.labels())?, chain, isa })
+        Ok(Self { structures: Structures::of_channels(last.labels())?, chain, isa: options.isa })
     }
 
     /// What the channels of the posteriors mean.
@@ -135,10 +155,24 @@ impl SegmentationNet {
             let result = if is_last { net.labels() * size_of::<f32>() } else { 1 };
             // Labels of the network before are read while those of this one are written.
             let read = if nets.len() > 1 { 1 } else { 0 };
-            let bytes = plan(&self.graph(net, low_memory)?, size)?.peak_bytes();
+            let bytes = net.run_bytes(self.isa, low_memory, size)?;
             most = most.max(bytes.saturating_add(n_voxels.saturating_mul(result + read)));
         }
         Ok(most)
+    }
+
+    /// What the network says of an image `[z][y][x]` of `size` `[x, y, z]`: neither smoothed nor averaged.
+    ///
+    /// # Errors
+    /// As [`super::Networks::run`].
+    pub fn forward(
+        &self,
+        image: &[f32],
+        size: [usize; 3],
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<Posteriors, SegError> {
+        self.run(image, size, Averaging::Raw, false, Work { threads, progress })
     }
 
     /// Runs over an image `[z][y][x]` of `size` `[x, y, z]`.
@@ -153,8 +187,8 @@ impl SegmentationNet {
         check_input(size, image.len(), self.size_multiple())?;
         match &self.chain {
             Chain::Plain(net) => {
-                let graph = self.graph(net, low_memory)?;
-                self.run_plain(&graph, image, size, averaging, work)
+                let mut engine = net.engine(self.isa, low_memory, size)?;
+                self.run_plain(&mut engine, image, size, averaging, work)
             }
             Chain::Robust(chain) => self.run_robust(chain, image, size, low_memory, work),
         }
@@ -162,7 +196,7 @@ impl SegmentationNet {
 
     fn run_plain(
         &self,
-        graph: &Graph,
+        engine: &mut Engine,
         image: &[f32],
         size: [usize; 3],
         averaging: Averaging,
@@ -170,18 +204,17 @@ impl SegmentationNet {
     ) -> Result<Posteriors, SegError> {
         let stage = "segmentation network";
         let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
-        let mut executor = Executor::new(plan(graph, size)?)?;
         let mut straight = ImageSource::new(image, size[0], false);
         let sum = &mut posteriors.values;
         match averaging {
-            Averaging::Raw => work.run(&mut executor, stage, &mut straight, &mut SliceSink::new(sum))?,
-            Averaging::Single => work.run(&mut executor, stage, &mut straight, &mut SmoothingSink::new(sum, 1.0))?,
+            Averaging::Raw => work.run_on(engine, stage, &mut straight, &mut SliceSink::new(sum))?,
+            Averaging::Single => work.run_on(engine, stage, &mut straight, &mut SmoothingSink::new(sum, 1.0))?,
             Averaging::Flipped => {
-                work.run(&mut executor, stage, &mut straight, &mut SmoothingSink::new(sum, 0.5))?;
+                work.run_on(engine, stage, &mut straight, &mut SmoothingSink::new(sum, 0.5))?;
                 let flip_channels = self.structures.flip_channels();
                 let mut mirrored = ImageSource::new(image, size[0], true);
                 let mut sink = SmoothingSink::new(sum, 0.5).mirrored(&flip_channels);
-                work.run(&mut executor, "segmentation network, mirrored", &mut mirrored, &mut sink)?;
+                work.run_on(engine, "segmentation network, mirrored", &mut mirrored, &mut sink)?;
             }
         }
         Ok(posteriors)
@@ -196,8 +229,7 @@ impl SegmentationNet {
         work: Work<'_>,
     ) -> Result<Posteriors, SegError> {
         let run = |net: &UNet, stage: &str, source: &mut dyn PlaneSource, sink: &mut dyn PlaneSink| {
-            let mut executor = Executor::new(plan(&self.graph(net, low_memory)?, size)?)?;
-            work.run(&mut executor, stage, source, sink)
+            work.run_on(&mut net.engine(self.isa, low_memory, size)?, stage, source, sink)
         };
         let (mut groups, mut denoised) = (vec![0u8; image.len()], vec![0u8; image.len()]);
         let mut source = ImageSource::new(image, size[0], false);
@@ -205,14 +237,27 @@ impl SegmentationNet {
         let mut source = OneHotSource::new(&groups, GROUPS);
         run(&chain.denoiser, "denoising network", &mut source, &mut LabelSink::new(&mut denoised, self.isa))?;
         drop(groups);
+        for tie in &chain.turned {
+            if let Some(group) = denoised.get_mut(tie.voxel) {
+                *group = tie.other;
+            }
+        }
         let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
         let mut source = OneHotSource::behind(image, &denoised, GROUPS);
         run(&chain.refined, "segmentation network", &mut source, &mut SliceSink::new(&mut posteriors.values))?;
         Ok(posteriors)
     }
 
-    fn graph(&self, net: &UNet, low_memory: bool) -> Result<Graph, KernelError> {
-        net.graph(self.isa, low_memory)
+    /// Runs one network of the chain, telling nobody.
+    fn run_net(
+        &self,
+        net: &UNet,
+        size: [usize; 3],
+        work: Work<'_>,
+        source: &mut dyn PlaneSource,
+        sink: &mut dyn PlaneSink,
+    ) -> Result<(), SegError> {
+        work.run_on(&mut net.engine(self.isa, false, size)?, "network", source, sink)
     }
 }
 
@@ -232,6 +277,8 @@ impl Chain {
         }
     }
 }
+
+mod inspect;
 
 #[cfg(test)]
 mod tests;

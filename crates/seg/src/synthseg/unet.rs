@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use volkit_kernels::{Activation, Conv3d, Graph, GraphBuilder, Isa, KernelError, Source, TensorId};
 
+#[cfg(feature = "candle")]
+use super::composite::CompositeNet;
+use super::runner::{Engine, plan};
 use super::weights::{Layers, Norm, kernel_name};
+#[cfg(feature = "candle")]
+use crate::NetPath;
 use crate::SegError;
 
 /// Deepest network that is accepted: 2^15 voxels along each axis make one of the last level.
@@ -44,6 +49,9 @@ pub(super) struct UNet {
     up: Vec<Up>,
     head: Arc<Conv3d>,
     labels: usize,
+    /// The same network on the composite path, where it runs there.
+    #[cfg(feature = "candle")]
+    composite: Option<Arc<CompositeNet>>,
 }
 
 impl UNet {
@@ -100,7 +108,43 @@ impl UNet {
         let head = format!("{prefix}_likelihood");
         let labels = layers.kernel_shape(&head)?[4];
         let head = layers.conv(&head, 1, [features(0), labels], Activation::Identity, None)?;
-        Ok(Self { kind, down, down_norms, up, head: Arc::new(head), labels })
+        Ok(Self {
+            #[cfg(feature = "candle")]
+            composite: match layers.path {
+                NetPath::Composite => Some(Arc::new(composite(layers, kind, levels, [features(0), labels])?)),
+                NetPath::Auto | NetPath::Kernel => None,
+            },
+            kind,
+            down,
+            down_norms,
+            up,
+            head: Arc::new(head),
+            labels,
+        })
+    }
+
+    /// What runs the network over inputs of `size`; `first_level_again` as for [`UNet::graph`].
+    ///
+    /// # Errors
+    /// As [`Engine::kernel`].
+    pub(super) fn engine(&self, isa: Isa, first_level_again: bool, size: [usize; 3]) -> Result<Engine, SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return Ok(Engine::Composite(Arc::clone(net), size));
+        }
+        Engine::kernel(&self.graph(isa, first_level_again)?, size)
+    }
+
+    /// Bytes of activations that a run over `size` takes.
+    ///
+    /// # Errors
+    /// [`SegError::Kernel`] for a size that the network can not have.
+    pub(super) fn run_bytes(&self, isa: Isa, first_level_again: bool, size: [usize; 3]) -> Result<usize, SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return Ok(net.peak_bytes(size));
+        }
+        Ok(plan(&self.graph(isa, first_level_again)?, size)?.peak_bytes())
     }
 
     /// Channels of the result.
@@ -164,6 +208,49 @@ impl UNet {
     }
 }
 
+/// The network of these layers on the composite path.
+#[cfg(feature = "candle")]
+fn composite(
+    layers: &Layers<'_>,
+    UNetKind { prefix, c_in, kernel, n_skipless }: UNetKind,
+    levels: usize,
+    [features, labels]: [usize; 2],
+) -> Result<CompositeNet, SegError> {
+    let mut net = CompositeNet::new(c_in);
+    let pair = |net: &mut CompositeNet, name: String, [c_in, c]: [usize; 2], source| -> Result<_, SegError> {
+        let first = net.conv(layers, &format!("{prefix}_conv_{name}_0"), (kernel, c_in, c), source)?;
+        let first = net.elu(first);
+        let second = net.conv(layers, &format!("{prefix}_conv_{name}_1"), (kernel, c, c), first)?;
+        Ok(net.elu(second))
+    };
+    let (mut tensor, mut skips, mut c_source) = (0, Vec::new(), c_in);
+    for level in 0..levels {
+        let c = features << level;
+        tensor = pair(&mut net, format!("downarm_{level}"), [c_source, c], tensor)?;
+        skips.push(tensor);
+        tensor = net.norm(layers, &format!("{prefix}_bn_down_{level}"), c, tensor)?;
+        if level + 1 < levels {
+            tensor = net.max_pool(tensor);
+        }
+        c_source = c;
+    }
+    for step in 0..levels - 1 {
+        let level = levels - 2 - step;
+        let c = features << level;
+        tensor = net.upsample(tensor);
+        let has_skip = step + n_skipless + 1 < levels;
+        if has_skip {
+            tensor = net.concat(skips[level], tensor);
+        }
+        let c_source = if has_skip { 3 * c } else { 2 * c };
+        tensor = pair(&mut net, format!("uparm_{}", levels + step), [c_source, c], tensor)?;
+        tensor = net.norm(layers, &format!("{prefix}_bn_up_{step}"), c, tensor)?;
+    }
+    let logits = net.conv(layers, &format!("{prefix}_likelihood"), (1, features, labels), tensor)?;
+    net.softmax(logits);
+    Ok(net)
+}
+
 /// Where the results of layers are in a graph.
 struct Tensors {
     /// Of both convolutions of each level; the batch norm of the last level is applied.
@@ -182,6 +269,8 @@ fn add_pair(
     let first = builder.conv(Arc::clone(first), sources)?;
     Ok([first, builder.conv(Arc::clone(second), &[first.into()])?])
 }
+
+mod layers;
 
 #[cfg(test)]
 mod tests;

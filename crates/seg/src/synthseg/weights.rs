@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use volkit_core::ArrayStore;
-use volkit_kernels::{Activation, Conv3d, ConvShape, Epilogue, Isa};
+use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Epilogue};
 
-use crate::SegError;
+use crate::{NetPath, SegError};
 
 /// Added to the variance by the batch norm of the published networks.
-const NORM_EPS: f64 = 1e-3;
+pub(super) const NORM_EPS: f64 = 1e-3;
 
 /// A batch norm at inference: `scale * x + shift` for each channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +27,24 @@ impl Norm {
 pub(super) struct Layers<'a> {
     store: &'a dyn ArrayStore,
     names: BTreeSet<String>,
-    isa: Isa,
+    options: ConvOptions<'a>,
+    /// What runs the layers.
+    #[cfg_attr(not(feature = "candle"), expect(dead_code, reason = "there is one path only"))]
+    pub(super) path: NetPath,
 }
 
 impl<'a> Layers<'a> {
-    pub(super) fn new(store: &'a dyn ArrayStore, isa: Isa) -> Self {
-        Self { store, names: store.names().into_iter().collect(), isa }
+    pub(super) fn new(store: &'a dyn ArrayStore, options: impl Into<ConvOptions<'a>>) -> Self {
+        Self { store, names: store.names().into_iter().collect(), options: options.into(), path: NetPath::Auto }
+    }
+
+    /// The same for networks that run on another path.
+    ///
+    /// # Errors
+    /// [`SegError::Option`] for a path that this build does not have.
+    pub(super) fn on_path(self, path: NetPath) -> Result<Self, SegError> {
+        path.check()?;
+        Ok(Self { path, ..self })
     }
 
     /// Levels of an encoder: one more than the largest `l` of layers named `<prefix>_conv_downarm_<l>_..`.
@@ -65,19 +77,27 @@ impl<'a> Layers<'a> {
         activation: Activation,
         norm: Option<&Norm>,
     ) -> Result<Conv3d, SegError> {
-        let weight = self.tensor(kernel_name(layer), &[kernel, kernel, kernel, c_in, c_out])?;
-        let bias = self.tensor(format!("{layer}/bias:0"), &[c_out])?;
-        let weight = channels_first(&weight, kernel, c_in, c_out);
+        let (weight, bias) = self.conv_weights(layer, kernel, [c_in, c_out])?;
         let scale_shift = norm.map(|norm| (norm.scale.clone(), norm.shift.clone()));
         let shape = ConvShape::new(c_in, c_out, [kernel; 3]);
-        Ok(Conv3d::new(shape, &weight, Some(&bias), Epilogue { activation, scale_shift }, self.isa)?)
+        Ok(Conv3d::new(shape, &weight, Some(&bias), Epilogue { activation, scale_shift }, self.options)?)
+    }
+
+    /// Weight `[c_out][c_in][kz][ky][kx]` and bias of the convolution `layer`.
+    pub(super) fn conv_weights(
+        &self,
+        layer: &str,
+        kernel: usize,
+        [c_in, c_out]: [usize; 2],
+    ) -> Result<(Vec<f32>, Vec<f32>), SegError> {
+        let weight = self.tensor(kernel_name(layer), &[kernel, kernel, kernel, c_in, c_out])?;
+        let bias = self.tensor(format!("{layer}/bias:0"), &[c_out])?;
+        Ok((channels_first(&weight, kernel, c_in, c_out), bias))
     }
 
     /// The batch norm `layer`, folded in f64.
     pub(super) fn norm(&self, layer: &str, channels: usize) -> Result<Norm, SegError> {
-        let read = |weight: &str| self.tensor(format!("{layer}/{weight}:0"), &[channels]);
-        let (gamma, beta) = (read("gamma")?, read("beta")?);
-        let (mean, variance) = (read("moving_mean")?, read("moving_variance")?);
+        let [gamma, beta, mean, variance] = self.norm_weights(layer, channels)?;
         let mut norm = Norm { scale: Vec::with_capacity(channels), shift: Vec::with_capacity(channels) };
         for (((gamma, beta), mean), variance) in gamma.iter().zip(&beta).zip(&mean).zip(&variance) {
             if *variance < 0.0 {
@@ -93,6 +113,12 @@ impl<'a> Layers<'a> {
             norm.shift.push((f64::from(*beta) - f64::from(*mean) * scale) as f32);
         }
         Ok(norm)
+    }
+
+    /// Gamma, beta, mean and variance of the batch norm `layer`.
+    pub(super) fn norm_weights(&self, layer: &str, channels: usize) -> Result<[Vec<f32>; 4], SegError> {
+        let read = |weight: &str| self.tensor(format!("{layer}/{weight}:0"), &[channels]);
+        Ok([read("gamma")?, read("beta")?, read("moving_mean")?, read("moving_variance")?])
     }
 
     fn read(&self, name: &str, wanted: &str) -> Result<volkit_core::Array, SegError> {

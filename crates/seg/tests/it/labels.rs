@@ -94,3 +94,12 @@ fn published_names() {
         ("Unknown".into(), "Thalamus".into(), "VentralDC".into())
     );
 }
+
+#[test]
+fn a_table_is_laid_over_another() {
+    let own = LabelTable::parse("2 White 1 2 3 0\n9 Nowhere 1 1 1 0\n").unwrap();
+    let network = LabelTable::parse("0 background 0 0 0 0\n2 left white 9 9 9 0\n1001 parcel 8 8 8 0\n").unwrap();
+    let laid = own.over(&network);
+    assert_eq!([laid.name(0), laid.name(2), laid.name(1001)], ["background", "White", "parcel"]);
+    assert_eq!((laid.len(), laid.get(9)), (3, None));
+}

@@ -8,10 +8,16 @@ mod nets;
 mod network;
 #[cfg(feature = "picture")]
 mod picture;
+#[cfg(feature = "report")]
+mod report;
 mod segment;
+#[cfg(feature = "candle")]
+mod synthseg_composite;
 mod synthseg_net;
 mod synthseg_net_golden;
 mod synthseg_net_naive;
 mod synthseg_proc;
 mod synthseg_proc_golden;
+mod synthseg_runs;
+mod synthseg_whole;
 mod volumes;

@@ -1,7 +1,7 @@
 //! Pictures of segmentations.
 
 use volkit_core::{Affine, Volume};
-use volkit_seg::{Label, LabelTable, LabelVolume, MontageOptions, Picture, View, montage};
+use volkit_seg::{Label, LabelStyle, LabelTable, LabelVolume, MontageOptions, Picture, View, montage};
 
 use crate::nets::ball;
 
@@ -13,7 +13,7 @@ fn table() -> LabelTable {
 }
 
 /// A ball whose left half has label 1 and whose right half has label 2.
-fn labelled(size: [usize; 3], affine: Affine) -> (Volume, Volume, Vec<LabelVolume>) {
+pub(crate) fn labelled(size: [usize; 3], affine: Affine) -> (Volume, Volume, Vec<LabelVolume>) {
     let scan = ball(size, affine, [0.0; 3], 40.0);
     let mut counts = [0u64; 3];
     let values = scan.as_slice::<u8>().unwrap();
@@ -94,6 +94,40 @@ fn the_first_column_has_no_labels_and_the_legend_names_the_largest() {
     assert_ne!(shorter.rgb(), picture.rgb());
     let none = montage(&scan, &labels, &[], &table(), &options).unwrap();
     assert!(none.width() < shorter.width());
+}
+
+/// Whether any pixel has red's own colour, brightened so that it is seen on black: mixed with nothing of the scan.
+fn has_red_line(picture: &Picture) -> bool {
+    picture.rgb().chunks(3).any(|p| p[0] >= RED[0] && p[1] == p[2] && (40..70).contains(&p[1]))
+}
+
+#[test]
+fn outlines_are_lines_and_leave_the_inside_alone() {
+    let options = MontageOptions::new().with_slices(1);
+    let filled = draw(ISOTROPIC.0, ISOTROPIC.1, &options);
+    let lines = draw(ISOTROPIC.0, ISOTROPIC.1, &options.clone().with_style(LabelStyle::Outlines));
+    assert_eq!((lines.width(), lines.height()), (filled.width(), filled.height()));
+    let coloured = |picture: &Picture| {
+        let is_coloured = |p: &&[u8]| (i32::from(p[0]) - i32::from(p[2])).abs() > 60;
+        picture.rgb().chunks(3).filter(is_coloured).count()
+    };
+    // A disc of radius 40 mm has 2 pi 40 / 0.8 = 314 pixels around and pi 50^2 = 7854 inside, in each of three planes.
+    assert!(coloured(&filled) > 20_000, "{}", coloured(&filled));
+    assert!((800..4_000).contains(&coloured(&lines)), "{}", coloured(&lines));
+    assert!(has_red_line(&lines));
+}
+
+#[test]
+fn smooth_labels_are_those_of_the_voxels_at_their_centres() {
+    // Pixels of one voxel: every pixel centre is a voxel centre, so a lone voxel is not outvoted by its neighbours.
+    let (size, n) = ([41; 3], 41 * 41 * 41);
+    let mut labels = vec![0u8; n];
+    labels[20 + 41 * (20 + 41 * 20)] = 1;
+    let labels = Volume::new(size, labels, Affine::IDENTITY).unwrap();
+    let scan = Volume::new(size, vec![5u8; n], Affine::IDENTITY).unwrap();
+    let options = MontageOptions::new().with_slices(1).with_pixel_mm(1.0).with_style(LabelStyle::Outlines);
+    let picture = montage(&scan, &labels, &[], &table(), &options).unwrap();
+    assert!(has_red_line(&picture));
 }
 
 #[test]

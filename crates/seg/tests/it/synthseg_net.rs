@@ -12,14 +12,16 @@ use volkit_seg::{
 use crate::synthseg_net_naive::{Random, Sizes, Tensor, add_conv, add_norm, add_unet, conv, norm, pooled, relu, unet};
 
 const SIZE: [usize; 3] = [12, 8, 4];
-const PLAIN: Sizes = Sizes { prefix: "unet", c_in: 1, labels: 33, features: 3, levels: 3, kernel: 3, n_skipless: 0 };
-const V1: Sizes = Sizes { labels: 32, levels: 2, ..PLAIN };
-const GROUPS: Sizes = Sizes { labels: 5, ..PLAIN };
-const DENOISER: Sizes = Sizes { prefix: "l2l", c_in: 5, labels: 5, features: 2, kernel: 5, n_skipless: 2, ..PLAIN };
-const REFINED: Sizes = Sizes { prefix: "unet2", c_in: 6, ..PLAIN };
-const PARCELS: Sizes = Sizes { prefix: "unet_parc", c_in: 3, labels: 69, features: 2, ..PLAIN };
+pub(crate) const PLAIN: Sizes =
+    Sizes { prefix: "unet", c_in: 1, labels: 33, features: 3, levels: 3, kernel: 3, n_skipless: 0 };
+pub(crate) const V1: Sizes = Sizes { labels: 32, levels: 2, ..PLAIN };
+pub(crate) const GROUPS: Sizes = Sizes { labels: 5, ..PLAIN };
+pub(crate) const DENOISER: Sizes =
+    Sizes { prefix: "l2l", c_in: 5, labels: 5, features: 2, kernel: 5, n_skipless: 2, ..PLAIN };
+pub(crate) const REFINED: Sizes = Sizes { prefix: "unet2", c_in: 6, ..PLAIN };
+pub(crate) const PARCELS: Sizes = Sizes { prefix: "unet_parc", c_in: 3, labels: 69, features: 2, ..PLAIN };
 
-fn store(all: &[Sizes]) -> MemoryStore {
+pub(crate) fn store(all: &[Sizes]) -> MemoryStore {
     let mut store = MemoryStore::new();
     for (sizes, seed) in all.iter().zip(3..) {
         add_unet(&mut store, *sizes, seed);
@@ -29,7 +31,7 @@ fn store(all: &[Sizes]) -> MemoryStore {
     store
 }
 
-fn image() -> Vec<f32> {
+pub(crate) fn image() -> Vec<f32> {
     Random::new(99).floats(SIZE.iter().product(), 0.0, 1.0)
 }
 
@@ -153,7 +155,7 @@ fn quality_alone_scores_what_was_smoothed() {
 }
 
 /// A quality network of two levels; with 9 features its first level has no `expand`.
-fn quality_store(features: usize) -> MemoryStore {
+pub(crate) fn quality_store(features: usize) -> MemoryStore {
     let (mut store, mut random) = (MemoryStore::new(), Random::new(21));
     let mut c_in = 9;
     for level in 0..2 {

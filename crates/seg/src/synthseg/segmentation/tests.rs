@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use volkit_core::{ArrayStore as _, SilentProgress};
 use volkit_io::{KerasStore, SafetensorsStore};
-use volkit_kernels::{Executor, PlaneSource, SliceSink, Threads};
+use volkit_kernels::{PlaneSource, SliceSink, Threads};
 
 use super::super::{PostprocessOptions, Prepared, PreprocessOptions, postprocess, preprocess};
 use super::*;
@@ -34,10 +34,8 @@ impl Bench {
     fn posterior(&self, net: &UNet, source: &mut dyn PlaneSource) -> Posteriors {
         let size = self.prepared.placement.padded_size;
         let mut posteriors = Posteriors::zeros(size, net.labels()).unwrap();
-        let graph = self.net.graph(net, false).unwrap();
-        let mut executor = Executor::new(plan(&graph, size).unwrap()).unwrap();
         let work = Work { threads: &self.threads, progress: &SilentProgress };
-        work.run(&mut executor, "test", source, &mut SliceSink::new(&mut posteriors.values)).unwrap();
+        self.net.run_net(net, size, work, source, &mut SliceSink::new(&mut posteriors.values)).unwrap();
         posteriors
     }
 

@@ -1,0 +1,95 @@
+//! `seg/preprocess/..`, `seg/postprocess/..` and `seg/load/..`: what lies around the networks, and reading their weights.
+//! Throughput is voxels of the scan, or bytes of the weights.
+#![allow(missing_docs)] // criterion_group! makes an undocumented function.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use volkit_bench::{Grid, HeadPhantom, seeded_posteriors};
+use volkit_benches_seg::{seeded_unet, write_keras};
+use volkit_core::{Affine, ArrayStore, BoxError};
+use volkit_io::{KerasStore, SafetensorsStore, write_safetensors};
+use volkit_seg::{
+    Placement, Posteriors, PostprocessOptions, PreprocessOptions, SegmentationNet, Structures, postprocess, preprocess,
+};
+
+/// Voxels along each axis: the least that a network sees.
+const SIZE: usize = 128;
+/// Features and levels of the published networks.
+const PUBLISHED: [usize; 2] = [24, 5];
+
+fn group<'a>(criterion: &'a mut Criterion, name: &str, throughput: Throughput) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(throughput).sample_size(10);
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    group
+}
+
+fn preprocessing(criterion: &mut Criterion) -> Result<(), BoxError> {
+    for (name, size, spacing) in [("resampled-1.5mm", [128, 128, 128], 1.5), ("flipped-1mm", [160, 192, 160], 1.0)] {
+        let grid = Grid::new(size).with_spacing([spacing; 3]).with_orientation("LIA");
+        let scan = HeadPhantom::new(grid).with_seed(7).generate()?.image;
+        let voxels = Throughput::Elements(scan.voxels().len() as u64);
+        let mut group = group(criterion, "seg/preprocess", voxels);
+        let options = PreprocessOptions::new();
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(preprocess(&scan, &options))));
+        group.finish();
+    }
+    Ok(())
+}
+
+fn postprocessing(criterion: &mut Criterion) -> Result<(), BoxError> {
+    let (size, structures) = ([SIZE; 3], Structures::v2());
+    let n = structures.count();
+    let posteriors = Posteriors::new(size, n, seeded_posteriors(size, n, 7)?)?;
+    let placement = Placement::whole(size, Affine::IDENTITY);
+    let mut group = group(criterion, "seg/postprocess", Throughput::Elements(size.iter().product::<usize>() as u64));
+    let plain = PostprocessOptions::new();
+    for (name, options) in [
+        ("default", plain.clone()),
+        ("fast", plain.clone().with_fast(true)),
+        ("default-with-posteriors", plain.clone().with_keep_posteriors(true)),
+    ] {
+        let run = |posteriors| black_box(postprocess(posteriors, None, structures, &placement, &options));
+        group.bench_function(format!("{SIZE}x{SIZE}x{SIZE}/{name}"), |bencher| {
+            bencher.iter_batched(|| posteriors.clone(), run, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+/// Opens a file of weights and packs the network for the kernels.
+fn load<S: ArrayStore>(open: impl Fn(&Path) -> Result<S, volkit_io::IoError>, path: &Path) -> Result<(), BoxError> {
+    black_box(SegmentationNet::from_store(&open(path)?)?);
+    Ok(())
+}
+
+fn loading(criterion: &mut Criterion) -> Result<(), BoxError> {
+    let folder = tempfile::tempdir()?;
+    let [features, levels] = PUBLISHED;
+    let weights = seeded_unet(features, levels, Structures::v2().count())?;
+    let (keras, safetensors) = (folder.path().join("net.h5"), folder.path().join("net.safetensors"));
+    write_keras(&keras, &weights)?;
+    write_safetensors(&safetensors, &weights)?;
+    let bytes = std::fs::metadata(&safetensors)?.len();
+    let mut group = group(criterion, "seg/load", Throughput::Bytes(bytes));
+    group.bench_function("h5", |bencher| bencher.iter(|| load(|path| KerasStore::open(path), &keras)));
+    group.bench_function("safetensors", |bencher| {
+        bencher.iter(|| load(|path| SafetensorsStore::open(path), &safetensors));
+    });
+    group.finish();
+    Ok(())
+}
+
+fn suite(criterion: &mut Criterion) {
+    preprocessing(criterion).expect("phantoms are valid scans");
+    postprocessing(criterion).expect("posteriors fit their placement");
+    loading(criterion).expect("the temporary folder can be written");
+}
+
+criterion_group!(benches, suite);
+criterion_main!(benches);

@@ -1,0 +1,72 @@
+//! Which code runs the layers of a network.
+
+use crate::SegError;
+
+/// Which code runs the layers of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NetPath {
+    /// Kernels, which exist for every processor.
+    #[default]
+    Auto,
+    /// The executor of `volkit-kernels`: planes that stream through a network.
+    Kernel,
+    /// Whole tensors through the composites of `volkit-nn3d`, which are made of candle's own operations; batch norm is
+    /// not folded. Needs the feature `candle`.
+    Composite,
+}
+
+impl NetPath {
+    /// Every path.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Kernel, Self::Composite];
+
+    /// Lower-case name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kernel => "kernel",
+            Self::Composite => "composite",
+        }
+    }
+
+    /// The path with that name, if there is one.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|path| path.name() == name)
+    }
+
+    /// Whether this build has it.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        self != Self::Composite || cfg!(feature = "candle")
+    }
+
+    /// Checks that this build has it.
+    pub(crate) fn check(self) -> Result<(), SegError> {
+        if self.is_built() {
+            return Ok(());
+        }
+        let why = "this build does not have it (feature candle)";
+        Err(SegError::Option { name: "path", value: self.name().into(), why })
+    }
+
+    /// What runs: never [`NetPath::Auto`].
+    #[must_use]
+    pub fn resolved(self) -> Self {
+        if self == Self::Auto { Self::Kernel } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NetPath;
+
+    #[test]
+    fn paths_have_names() {
+        for path in NetPath::ALL {
+            assert_eq!(NetPath::from_name(path.name()), Some(path));
+            assert_eq!(path.is_built(), path.check().is_ok());
+        }
+        assert_eq!((NetPath::from_name("gpu"), NetPath::Auto.resolved()), (None, NetPath::Kernel));
+    }
+}
