@@ -1,0 +1,133 @@
+//! Which file is read and written how.
+
+use std::path::{Path, PathBuf};
+
+use volkit_core::{Affine, BoxError, DType, VolumeMeta, VolumeSink, VolumeSource};
+use volkit_io::{Header, Partial, ReadOptions, WriteOptions};
+
+use crate::args::Args;
+
+/// An opened image.
+pub(crate) struct Input {
+    pub(crate) source: Box<dyn VolumeSource>,
+    header: Header,
+    /// Spatial axes.
+    pub(crate) n_axes: usize,
+}
+
+impl Input {
+    /// Opens the image of the command line.
+    pub(crate) fn open(args: &Args) -> Result<Self, BoxError> {
+        let kind = Kind::of(&args.input);
+        let (source, header) = open(&args.input, kind, args)?;
+        let rank = source.meta().shape().len();
+        let usual = if kind == Kind::Volume { rank.min(3) } else { rank.saturating_sub(1).max(1) };
+        let n_axes = args.spatial_axes.unwrap_or(usual);
+        if n_axes == 0 || n_axes > rank || rank > n_axes + 2 {
+            let shape: Vec<usize> = source.meta().shape().iter().rev().copied().collect();
+            let place = args.input.display();
+            return Err(format!("{place}: shape {shape:?} does not have {n_axes} spatial axes after channels").into());
+        }
+        Ok(Self { source, header, n_axes })
+    }
+
+    /// `[s0, s1, ..]`.
+    pub(crate) fn spatial(&self) -> Vec<usize> {
+        self.source.meta().shape()[..self.n_axes].iter().rev().copied().collect()
+    }
+
+    /// Channels of the image.
+    pub(crate) fn channels(&self) -> usize {
+        self.source.meta().shape().get(self.n_axes).copied().unwrap_or(1)
+    }
+
+    /// What the output looks like: the axes of the image, with other channels.
+    pub(crate) fn output_meta(&self, channels: usize) -> Result<VolumeMeta, BoxError> {
+        let meta = self.source.meta();
+        let mut shape = meta.shape().to_vec();
+        match shape.get_mut(self.n_axes) {
+            Some(n) => *n = channels,
+            None if channels > 1 => shape.push(channels),
+            None => {}
+        }
+        Ok(VolumeMeta::new(shape, DType::F32, *meta.affine())?)
+    }
+
+    /// Begins the output; compressed files are written in one go.
+    pub(crate) fn create(
+        &self,
+        path: &Path,
+        meta: &VolumeMeta,
+        overwrite: bool,
+        partial: Option<Partial>,
+    ) -> Result<Box<dyn VolumeSink>, BoxError> {
+        let mut options = WriteOptions::new().with_overwrite(overwrite);
+        if let Some(partial) = partial {
+            options = options.with_partial(partial);
+        }
+        Ok(match Kind::of(path) {
+            Kind::Npy => volkit_io::create_array(path, meta, &options)?,
+            Kind::Raw => volkit_io::create_raw(path, meta, &options)?,
+            Kind::Volume => volkit_io::create(path, meta, Some(&self.header), &options)?,
+        })
+    }
+}
+
+/// Opens a mask.
+pub(crate) fn open_mask(path: &Path, args: &Args) -> Result<Box<dyn VolumeSource>, BoxError> {
+    match Kind::of(path) {
+        Kind::Raw => Err(format!("{}: a mask must have a header: .npy, NIfTI or MGH", path.display()).into()),
+        kind => Ok(open(path, kind, args)?.0),
+    }
+}
+
+/// Whether an output can be gone on with by another process.
+pub(crate) fn can_resume(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    ![".gz", ".mgz", ".npz"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// `NAME` with something behind it.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Npy,
+    Raw,
+    Volume,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Self {
+        let suffix = path.extension().unwrap_or_default().to_ascii_lowercase();
+        match suffix.to_str() {
+            Some("npy") => Self::Npy,
+            Some("raw" | "bin") => Self::Raw,
+            _ => Self::Volume,
+        }
+    }
+}
+
+fn open(path: &Path, kind: Kind, args: &Args) -> Result<(Box<dyn VolumeSource>, Header), BoxError> {
+    let options = ReadOptions::default();
+    Ok(match kind {
+        Kind::Npy => (volkit_io::open_array(path, &options)?, Header::None),
+        Kind::Raw => {
+            let Some(shape) = &args.raw_shape else {
+                return Err(format!("{}: a file without a header needs --raw-shape", path.display()).into());
+            };
+            let shape: Vec<usize> = shape.iter().rev().copied().collect();
+            let meta = VolumeMeta::new(shape, args.raw_dtype, Affine::IDENTITY)?;
+            (volkit_io::open_raw(path, &meta, args.raw_offset, &options)?, Header::None)
+        }
+        Kind::Volume => {
+            let source = volkit_io::open(path, &options)?;
+            let header = source.info().header.clone();
+            (Box::new(source), header)
+        }
+    })
+}

@@ -1,0 +1,280 @@
+//! From the command line to a run of the library.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+use volkit_bench::{anonymous_bytes, cpu_secs, peak_bytes};
+use volkit_core::{BoxError, Predictor, VolumeSink, VolumeSource};
+use volkit_io::Partial;
+use volkit_tile::{
+    AxisPlan, AxisSpec, BatchSize, Blend, InferReport, MemoryEstimate, NamedWindow, NotFinite, Pointwise, Skip,
+    SmallAxis, Target, TilePlan, TiledInference,
+};
+
+use crate::args::{Args, Batch};
+use crate::files::{self, Input};
+use crate::journal::{Journal, digest};
+use crate::progress::Display;
+
+/// Tile where neither the command line nor the model says better.
+const DEFAULT_TILE: usize = 512;
+/// Overlap in samples where neither the command line nor the model says better.
+const DEFAULT_OVERLAP: usize = 128;
+/// Budget of `--batch auto` without `--max-memory`, in bytes.
+const DEFAULT_BUDGET: u64 = 1_000_000_000;
+
+/// What is printed at the end.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    input_shape: Vec<usize>,
+    output_shape: Vec<usize>,
+    tiles: usize,
+    rows: usize,
+    tile: Vec<usize>,
+    overlap: Vec<usize>,
+    window: String,
+    /// Samples computed per sample of the image.
+    overhead: f64,
+    batch: usize,
+    estimate_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<DoneReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct DoneReport {
+    run: usize,
+    skipped: usize,
+    resumed_after_rows: usize,
+    not_finite: usize,
+    bytes_read: u64,
+    bytes_written: u64,
+    secs: f64,
+    cpu_secs: Option<f64>,
+    /// Largest anonymous memory that was seen after a row of tiles.
+    anonymous_bytes: Option<u64>,
+    peak_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Some lines for people.
+    pub(crate) fn lines(&self) -> String {
+        let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
+        let mut text = format!(
+            "{:?} -> {:?}: {} tiles of {:?} in {} rows, overlap {:?}, {}, {:.2} x the samples, batch {}\nestimate {:.1} MiB",
+            self.input_shape,
+            self.output_shape,
+            self.tiles,
+            self.tile,
+            self.rows,
+            self.overlap,
+            self.window,
+            self.overhead,
+            self.batch,
+            mib(self.estimate_bytes)
+        );
+        if let Some(done) = &self.done {
+            text += &format!(
+                ", peak {:.1} MiB (anonymous {:.1})\n{} tiles run, {} skipped, {} values not finite, {:.1} MiB read, {:.1} \
+                 written, {:.2} s, {:.2} CPU s",
+                mib(done.peak_bytes.unwrap_or(0)),
+                mib(done.anonymous_bytes.unwrap_or(0)),
+                done.run,
+                done.skipped,
+                done.not_finite,
+                mib(done.bytes_read),
+                mib(done.bytes_written),
+                done.secs,
+                done.cpu_secs.unwrap_or(0.0)
+            );
+        }
+        text
+    }
+}
+
+/// Everything that is decided before a tile is read.
+struct Setup {
+    input: Input,
+    plan: TilePlan,
+    blend: Blend,
+    window: String,
+    models: Vec<Pointwise>,
+}
+
+pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
+    let input = Input::open(args)?;
+    if !args.estimate && args.output.exists() && !args.overwrite {
+        let hint = if args.resume { "nothing is left to do" } else { "--overwrite replaces it" };
+        return Err(format!("{}: exists already; {hint}", args.output.display()).into());
+    }
+    let model = model(&args.model, &input)?;
+    let Setup { input, plan, blend, window, mut models } = setup(args, input, model)?;
+    let mask = args.mask.as_ref().map(|path| files::open_mask(path, args)).transpose()?;
+    let inference = inference(args, &plan, blend, mask.as_deref());
+    let spec = models[0].spec().clone();
+    let estimate = inference.estimate(&spec, models.len())?;
+    let meta = input.output_meta(spec.outputs[0].channels)?;
+    let reversed = |shape: &[usize]| shape.iter().rev().copied().collect::<Vec<_>>();
+    let shapes = [reversed(input.source.meta().shape()), reversed(meta.shape())];
+    let mut report = report(&plan, &window, &estimate, shapes);
+    if args.estimate {
+        return Ok(report);
+    }
+    let run = digest(&identity(args, &plan, &window)?);
+    let (sink, journal, rows_done) = begin(args, &input, &meta, &run)?;
+    let mut models: Vec<&mut dyn Predictor> = models.iter_mut().map(|model| model as &mut dyn Predictor).collect();
+    let started = Instant::now();
+    let anonymous = AtomicU64::new(0);
+    let mut journal = journal;
+    let commit = |rows: usize| -> Result<(), BoxError> {
+        anonymous.fetch_max(anonymous_bytes().unwrap_or(0), Ordering::Relaxed);
+        if let Some(journal) = &mut journal {
+            // Rows count only once their samples are on the disk.
+            sink.sync()?;
+            journal.record(rows)?;
+        }
+        Ok(())
+    };
+    let inference = inference.with_rows_done(rows_done).on_commit(commit);
+    let done = inference.run(input.source.as_ref(), &mut models, vec![Target::new(sink.as_ref())], display)?;
+    sink.finish()?;
+    if let Some(journal) = journal {
+        journal.remove()?;
+    }
+    report.done = Some(done_report(&done, rows_done, started, anonymous.into_inner()));
+    Ok(report)
+}
+
+fn model(name: &str, input: &Input) -> Result<Pointwise, BoxError> {
+    match name {
+        "identity" => Ok(Pointwise::identity(input.channels(), input.n_axes)),
+        "mean" => Ok(Pointwise::mean(input.channels(), input.n_axes)),
+        other => Err(format!("--model {other}: this build reads no weight files; there are identity and mean").into()),
+    }
+}
+
+fn setup(args: &Args, input: Input, model: Pointwise) -> Result<Setup, BoxError> {
+    let shape = input.spatial();
+    let radius = model.spec().receptive_radius.clone();
+    let window = args.window.clone().unwrap_or_else(|| if radius.is_some() { "crop" } else { "hann" }.to_owned());
+    let blend = if window == "crop" { Blend::Crop } else { window.parse::<NamedWindow>()?.into() };
+    let models = vec![model; usize::from(args.workers)];
+    let is_pointwise = radius.as_ref().is_some_and(|radius| radius.iter().all(|&radius| radius == 0));
+    if is_pointwise && args.tile_size.is_none() && args.tile_overlap.is_none() && args.window.is_none() {
+        let plan = TilePlan::for_pointwise(&shape, DEFAULT_TILE * DEFAULT_TILE)?;
+        return Ok(Setup { input, plan, blend, window, models });
+    }
+    let tile = per_axis("tile-size", args.tile_size.as_deref().unwrap_or(&[DEFAULT_TILE]), shape.len())?;
+    let overlap = match (&args.tile_overlap, &radius, window.as_str()) {
+        (Some(overlap), _, _) => per_axis("tile-overlap", overlap, shape.len())?,
+        (None, Some(radius), "crop") => radius.iter().map(|radius| 2 * radius).collect(),
+        _ => vec![DEFAULT_OVERLAP; shape.len()],
+    };
+    let specs: Vec<AxisSpec> = tile
+        .iter()
+        .zip(&overlap)
+        .map(|(&tile, &overlap)| {
+            let spec = AxisSpec::new(tile, overlap);
+            // Nothing needs to be invented around a small image for models that take any size.
+            if radius.is_some() { spec.with_small(SmallAxis::Shrink) } else { spec }
+        })
+        .collect();
+    let plan = TilePlan::new(&shape, &specs)?;
+    Ok(Setup { input, plan, blend, window, models })
+}
+
+fn inference<'a>(
+    args: &Args,
+    plan: &'a TilePlan,
+    blend: Blend,
+    mask: Option<&'a dyn VolumeSource>,
+) -> TiledInference<'a> {
+    let batch = match (args.batch, args.max_memory) {
+        (Some(Batch::Fixed(n)), _) => BatchSize::Fixed(n),
+        (None, None) => BatchSize::Fixed(1),
+        (_, budget) => BatchSize::Budget { bytes: budget.unwrap_or(DEFAULT_BUDGET) },
+    };
+    let not_finite = if args.keep_nan { NotFinite::Keep } else { NotFinite::Refuse };
+    let inference = TiledInference::new(plan).with_blend(blend).with_batch(batch).with_not_finite(not_finite);
+    match mask {
+        Some(mask) => inference.with_skip(Skip::new().with_mask(mask)),
+        None => inference,
+    }
+}
+
+type Begun = (Box<dyn VolumeSink>, Option<Journal>, usize);
+
+/// Begins the output, or goes on with it.
+fn begin(args: &Args, input: &Input, meta: &volkit_core::VolumeMeta, run: &str) -> Result<Begun, BoxError> {
+    let create = |partial| input.create(&args.output, meta, args.overwrite, partial);
+    if !files::can_resume(&args.output) {
+        if args.resume {
+            let what = "a compressed file can not be resumed; choose a name without .gz";
+            return Err(format!("{}: {what}", args.output.display()).into());
+        }
+        return Ok((create(None)?, None, 0));
+    }
+    let path = files::with_suffix(&args.output, ".partial.journal");
+    if args.resume
+        && let Some((journal, rows)) = Journal::resume(&path, run)?
+    {
+        return Ok((create(Some(Partial::Resume))?, Some(journal), rows));
+    }
+    let sink = create(Some(Partial::New))?;
+    Ok((sink, Some(Journal::begin(&path, run)?), 0))
+}
+
+/// Everything that the result depends on.
+fn identity(args: &Args, plan: &TilePlan, window: &str) -> Result<Vec<String>, BoxError> {
+    let stamp = |path: &std::path::Path| -> Result<String, BoxError> {
+        let failed = |error| format!("{}: {error}", path.display());
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        let path = std::fs::canonicalize(path).map_err(failed)?;
+        Ok(format!("{} {} {:?}", path.display(), metadata.len(), metadata.modified().ok()))
+    };
+    let mask = args.mask.as_deref().map(stamp).transpose()?.unwrap_or_default();
+    let raw = format!("{:?} {} {}", args.raw_shape, args.raw_dtype, args.raw_offset);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(vec![version, stamp(&args.input)?, mask, raw, format!("{plan:?}"), window.to_owned(), args.model.clone()])
+}
+
+fn report(plan: &TilePlan, window: &str, estimate: &MemoryEstimate, [input, output]: [Vec<usize>; 2]) -> Report {
+    Report {
+        input_shape: input,
+        output_shape: output,
+        tiles: plan.n_tiles(),
+        rows: plan.n_rows(),
+        tile: plan.input_shape(),
+        overlap: plan.axes().iter().map(AxisPlan::overlap).collect(),
+        window: window.to_owned(),
+        overhead: plan.overhead(),
+        batch: estimate.batch,
+        estimate_bytes: estimate.total(),
+        done: None,
+    }
+}
+
+fn done_report(done: &InferReport, rows_done: usize, started: Instant, anonymous: u64) -> DoneReport {
+    DoneReport {
+        run: done.n_run,
+        skipped: done.n_skipped,
+        resumed_after_rows: rows_done,
+        not_finite: done.n_not_finite,
+        bytes_read: done.bytes_read,
+        bytes_written: done.bytes_written,
+        secs: started.elapsed().as_secs_f64(),
+        cpu_secs: cpu_secs(),
+        anonymous_bytes: (anonymous > 0).then_some(anonymous),
+        peak_bytes: peak_bytes(),
+    }
+}
+
+/// One number for all axes, or one per axis.
+fn per_axis(option: &str, values: &[usize], n_axes: usize) -> Result<Vec<usize>, BoxError> {
+    match values {
+        [one] => Ok(vec![*one; n_axes]),
+        many if many.len() == n_axes => Ok(many.to_vec()),
+        many => Err(format!("--{option} takes 1 or {n_axes} numbers, got {}", many.len()).into()),
+    }
+}

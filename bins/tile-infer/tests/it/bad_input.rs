@@ -1,0 +1,61 @@
+//! What is refused leaves nothing behind.
+
+use crate::bench::Bench;
+
+#[test]
+fn messages_name_what_is_wrong() {
+    let bench = Bench::new();
+    bench.array("in.npy", &[1, 20, 20]);
+    bench.array("flat.npy", &[2, 20]);
+    std::fs::write(bench.path("text.npy"), "text").unwrap();
+    let mut cut = std::fs::read(bench.path("in.npy")).unwrap();
+    cut.truncate(1000);
+    std::fs::write(bench.path("cut.npy"), cut).unwrap();
+    let before = bench.listing();
+    for (arguments, wanted) in [
+        ("--input missing.npy --output o.npy --model mean", "missing.npy: no such file"),
+        ("--input text.npy --output o.npy --model mean", "text.npy: not a volume"),
+        (
+            "--input cut.npy --output o.npy --model mean",
+            "cut.npy: shape = [20, 20, 1]: f32 voxel data ends after 1000 bytes",
+        ),
+        ("--input in.npy --output o.npy --model net.safetensors", "this build reads no weight files"),
+        ("--input in.npy --output o.npy --model mean --tile-size 8 --tile-overlap 8", "axis 0: overlap = 8"),
+        ("--input in.npy --output o.npy --model mean --tile-size 0", "axis 0: tile = 0"),
+        ("--input in.npy --output o.npy --model mean --tile-size 8,8,8", "--tile-size takes 1 or 2 numbers, got 3"),
+        ("--input in.npy --output o.npy --model mean --window hat", "window = hat"),
+        ("--input in.npy --output o.npy --model mean --mask flat.npy --spatial-axes 3", "the mask has 2 axes"),
+        ("--input in.npy --output o.npy --model mean --spatial-axes 4", "does not have 4 spatial axes"),
+        ("--input in.npy --output o.npy --model mean --max-memory 1kB", "1000 are allowed"),
+        ("--input in.npy --output in.npy --model mean", "in.npy: exists already"),
+        ("--input in.npy --output no/o.npy --model mean", "no/o.npy"),
+        ("--input in.npy --output o.xyz --model mean", "no format to write has this suffix"),
+        ("--input in.npy --output o.nii.gz --model mean --resume", "can not be resumed"),
+    ] {
+        let ran = bench.run(arguments);
+        assert_eq!(ran.code, Some(1), "{arguments}: {ran:?}");
+        assert!(ran.stderr.contains(wanted) && ran.stderr.starts_with("tile-infer: "), "{arguments}: {}", ran.stderr);
+        let leftover = |name: &String| name.ends_with(".partial") || name.ends_with(".journal");
+        let after: Vec<String> = bench.listing().into_iter().filter(|name| !leftover(name)).collect();
+        assert_eq!(after, before, "{arguments}");
+        for name in bench.listing().iter().filter(|name| leftover(name)) {
+            std::fs::remove_file(bench.path(name)).unwrap();
+        }
+    }
+    assert_eq!(bench.run("--input in.npy").code, Some(2));
+    assert_eq!(bench.run("--input in.npy --output o.npy --model mean --batch 0").code, Some(2));
+}
+
+#[test]
+fn values_that_are_not_finite() {
+    let bench = Bench::new();
+    let mut values = vec![1.0f32; 400];
+    values[399] = f32::NAN;
+    bench.save("in.npy", &[1, 20, 20], &values);
+    let command = "--input in.npy --output o.npy --model identity --tile-size 10";
+    let ran = bench.run(command);
+    assert!(ran.stderr.contains("tile 3 (first sample [10, 10])"), "{}", ran.stderr);
+    let ran = bench.done(&format!("{command} --keep-nan --json"));
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["done"]["not_finite"].as_u64(), Some(1));
+}

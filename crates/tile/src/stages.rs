@@ -1,0 +1,241 @@
+//! What the threads of a run do: read, run the model, write. The merger is in `pipeline`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use volkit_core::{Batch, Predictor, Progress};
+
+use crate::infer::{Commit, Target};
+use crate::layout::ChannelFirst;
+use crate::reader::TileReader;
+use crate::{Skip, TileError, TilePlan};
+
+/// A tile in the order of the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    pub(crate) image: usize,
+    /// Number in the plan.
+    pub(crate) index: usize,
+    /// Place in the batch; none for a tile that is not run.
+    pub(crate) slot: Option<usize>,
+}
+
+/// Consecutive tiles, read.
+pub(crate) struct Work {
+    pub(crate) seq: usize,
+    pub(crate) tiles: Vec<Planned>,
+    /// None where no tile is run; then the buffer travels alone.
+    pub(crate) batch: Option<Batch>,
+    pub(crate) buffer: Vec<f32>,
+}
+
+/// Consecutive tiles, run.
+pub(crate) struct Done {
+    pub(crate) tiles: Vec<Planned>,
+    pub(crate) outputs: Vec<Batch>,
+    /// The input's memory, for the next batch.
+    pub(crate) buffer: Vec<f32>,
+}
+
+/// What became of the batch of that number.
+pub(crate) type Outcome = (usize, Result<Done, TileError>);
+
+/// What the writer is told.
+pub(crate) enum Finished {
+    /// Final planes of an output, `[K, n_planes, plane]`.
+    Slab { output: usize, image: usize, first: usize, n_planes: usize, values: Vec<f32> },
+    /// So many rows of tiles are finished, over all images.
+    Rows(usize),
+}
+
+/// Reads batches, tiles in order.
+pub(crate) struct ReadStage<'a, T> {
+    pub(crate) plan: &'a TilePlan,
+    pub(crate) reader: TileReader<'a>,
+    pub(crate) skip: Option<Skip<'a>>,
+    pub(crate) batch: usize,
+    pub(crate) channels: usize,
+    pub(crate) tiles: T,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) bytes_read: u64,
+}
+
+impl<T: Iterator<Item = (usize, usize)>> ReadStage<'_, T> {
+    /// Reads until all tiles are read or nobody wants more; gives the bytes read.
+    pub(crate) fn run(mut self, buffers: &Receiver<Vec<f32>>, work: &Sender<Work>, done: &Sender<Outcome>) -> u64 {
+        let mut seq = 0;
+        while let Ok(buffer) = buffers.recv() {
+            let (ready, error) = self.next_batch(seq, buffer);
+            if !ready.tiles.is_empty() {
+                seq += 1;
+                if work.send(ready).is_err() {
+                    break;
+                }
+            } else if error.is_none() {
+                break;
+            }
+            if let Some(error) = error {
+                // A closed channel means that the run has failed elsewhere.
+                let _ = done.send((seq, Err(error)));
+                break;
+            }
+        }
+        self.bytes_read
+    }
+
+    /// The next tiles until a batch is full, and what stopped it before that.
+    fn next_batch(&mut self, seq: usize, mut buffer: Vec<f32>) -> (Work, Option<TileError>) {
+        let shape = self.plan.input_shape();
+        let tile_len = self.channels * shape.iter().product::<usize>();
+        let (mut tiles, mut n_run, mut failed) = (Vec::new(), 0, None);
+        while n_run < self.batch {
+            let Some((image, index)) = self.tiles.next() else { break };
+            if buffer.len() < (n_run + 1) * tile_len {
+                buffer.resize((n_run + 1) * tile_len, 0.0);
+            }
+            match self.read_tile(image, index, &mut buffer[n_run * tile_len..(n_run + 1) * tile_len]) {
+                Ok(is_run) => {
+                    tiles.push(Planned { image, index, slot: is_run.then_some(n_run) });
+                    n_run += usize::from(is_run);
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if n_run == 0 {
+            return (Work { seq, tiles, batch: None, buffer }, failed);
+        }
+        buffer.truncate(n_run * tile_len);
+        let batch_shape = [&[n_run, self.channels], shape.as_slice()].concat();
+        match Batch::new(batch_shape, buffer) {
+            Ok(batch) => (Work { seq, tiles, batch: Some(batch), buffer: Vec::new() }, failed),
+            Err(error) => {
+                let source = TileError::Source { tile: tiles[0].index, source: error.into() };
+                (Work { seq, tiles: Vec::new(), batch: None, buffer: Vec::new() }, Some(source))
+            }
+        }
+    }
+
+    /// Reads a tile; gives whether it is to be run.
+    fn read_tile(&mut self, image: usize, index: usize, out: &mut [f32]) -> Result<bool, TileError> {
+        self.progress.check()?;
+        let tile = self.plan.tile(index);
+        let failed = |source| TileError::Source { tile: index, source };
+        if let Some(skip) = &self.skip
+            && skip.is_masked_out(self.plan, &tile).map_err(failed)?
+        {
+            return Ok(false);
+        }
+        self.reader.read(image, &tile, out).map_err(failed)?;
+        self.bytes_read += size_of_val(out) as u64;
+        Ok(!self.skip.and_then(|skip| skip.empty).is_some_and(|test| test.is_empty(out)))
+    }
+}
+
+/// Runs batches as they come, until there are no more or nobody wants the results.
+pub(crate) fn run_model(
+    model: &mut dyn Predictor,
+    expected: &[(String, Vec<usize>)],
+    work: &Mutex<Receiver<Work>>,
+    done: &Sender<Outcome>,
+) {
+    loop {
+        // The lock is held while waiting: the others could do nothing but wait too.
+        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Work { seq, tiles, batch, buffer }) = next else { return };
+        let outcome = match batch {
+            None => Ok(Done { tiles, outputs: Vec::new(), buffer }),
+            // A model that panics is not asked again: the error ends the run.
+            Some(batch) => catch_unwind(AssertUnwindSafe(|| predict(model, expected, tiles, batch)))
+                .unwrap_or(Err(TileError::Panicked("model"))),
+        };
+        let failed = outcome.is_err();
+        if done.send((seq, outcome)).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn predict(
+    model: &mut dyn Predictor,
+    expected: &[(String, Vec<usize>)],
+    tiles: Vec<Planned>,
+    batch: Batch,
+) -> Result<Done, TileError> {
+    let range = || (tiles.first().map_or(0, |tile| tile.index), tiles.last().map_or(0, |tile| tile.index));
+    let outputs = model.predict(&batch).map_err(|source| {
+        let (first, last) = range();
+        TileError::Model { first, last, source }
+    })?;
+    let wrong = |what: String, wanted: String, got: String| {
+        let (first, last) = range();
+        Err(TileError::Shape { what: format!("{what} of the model, tiles {first} to {last}"), wanted, got })
+    };
+    if outputs.len() != expected.len() {
+        return wrong("number of outputs".to_owned(), expected.len().to_string(), outputs.len().to_string());
+    }
+    for (output, (name, shape)) in outputs.iter().zip(expected) {
+        if output.shape()[0] != batch.shape()[0] || output.shape()[1..] != shape[..] {
+            let wanted = [&batch.shape()[..1], shape.as_slice()].concat();
+            return wrong(format!("shape of output '{name}'"), format!("{wanted:?}"), format!("{:?}", output.shape()));
+        }
+    }
+    Ok(Done { tiles, outputs, buffer: batch.into_values() })
+}
+
+/// Where an output is written, and its geometry.
+pub(crate) struct WriteTarget<'a> {
+    pub(crate) target: Target<'a>,
+    pub(crate) layout: ChannelFirst,
+    pub(crate) name: String,
+    /// Channels of the model.
+    pub(crate) channels: usize,
+    /// Spatial axes of the whole output.
+    pub(crate) shape: Vec<usize>,
+}
+
+/// Writes planes as they come; gives the bytes written.
+pub(crate) fn write_planes(
+    finished: &Receiver<Finished>,
+    spare: &Sender<Vec<f32>>,
+    mut targets: Vec<WriteTarget<'_>>,
+    mut commit: Option<Commit<'_>>,
+) -> Result<u64, TileError> {
+    let (mut bytes, mut reduced) = (0, Vec::new());
+    while let Ok(message) = finished.recv() {
+        match message {
+            Finished::Slab { output, image, first, n_planes, values } => {
+                let WriteTarget { target, layout, name, channels, shape } = &mut targets[output];
+                let written = match &mut target.reduce {
+                    Some(reduce) => {
+                        reduced.clear();
+                        reduce.reduce(&values, *channels, &mut reduced);
+                        &reduced
+                    }
+                    None => &values,
+                };
+                let mut start = vec![0; shape.len()];
+                let mut size = shape.clone();
+                (start[0], size[0]) = (first, n_planes);
+                let wrote = match layout.region(image, &start, &size) {
+                    Ok(region) => target.sink.write_region(&region, written.as_slice().into()),
+                    Err(error) => Err(error.into()),
+                };
+                bytes += size_of_val(written.as_slice()) as u64;
+                let last = first + n_planes - 1;
+                wrote.map_err(|source| TileError::Sink { output: name.clone(), first, last, source })?;
+                // Nobody takes it once all planes are on their way.
+                let _ = spare.send(values);
+            }
+            Finished::Rows(row) => {
+                if let Some(commit) = &mut commit {
+                    commit(row).map_err(|source| TileError::Commit { row, source })?;
+                }
+            }
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,14 @@
+//! Public behaviour of volkit-tile.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod crop;
+mod errors;
+mod merge;
+mod models;
+mod outputs;
+mod padding;
+mod plan;
+mod resume;
+mod skip;
+mod weights;
