@@ -74,6 +74,15 @@ impl Check {
         self.within(&place, error, tolerance);
     }
 
+    /// As [`Check::into_result`], but what is right is told as the difference `how`.
+    pub(crate) fn into_difference(self, name: String, how: String) -> CaseResult {
+        let mut result = self.into_result(name);
+        if result.verdict == Verdict::Ok {
+            result.verdict = Verdict::Differs(how);
+        }
+        result
+    }
+
     pub(crate) fn into_result(self, name: String) -> CaseResult {
         let verdict = if self.failures.is_empty() {
             Verdict::Ok

@@ -14,6 +14,8 @@ mod meshnet;
 mod npy;
 mod report;
 mod suite;
+mod synthseg;
+mod tiling;
 mod volume;
 
 pub use error::ConformanceError;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use volkit_core::{ArrayStore as _, BoxError, SilentProgress, Volume};
 use volkit_geom::{Orientation, reorient};
 use volkit_io::SafetensorsStore;
-use volkit_kernels::Threads;
+use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
 use volkit_seg::{Conformed, MeshNet, SegmentOptions, Segmenter as _};
 
 use crate::ConformanceError;
@@ -31,10 +31,10 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
         let name = entry.text("name").map_or_else(|_| format!("case {number}"), str::to_owned);
         let parts = [entry.has("crop"), entry.has("labels")];
         if parts[0] {
-            cases.case(format!("{name}/crop"), || crop(&entry, &threads));
+            cases.case(format!("{name}/crop"), || crop(&entry, &threads, options.mode));
         }
         if parts[1] {
-            cases.case(format!("{name}/head"), || head(&entry, &threads));
+            cases.case(format!("{name}/head"), || head(&entry, &threads, options.mode));
         }
         if parts == [false; 2] {
             cases.case(name, || Err("the index has neither 'crop' nor 'labels'".into()));
@@ -44,8 +44,8 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
 }
 
 /// Logits in the middle of a crop that is run alone.
-fn crop(entry: &Entry<'_>, threads: &Threads) -> Result<Outcome, BoxError> {
-    let net = load(&entry.path("weights")?)?;
+fn crop(entry: &Entry<'_>, threads: &Threads, mode: Mode) -> Result<Outcome, BoxError> {
+    let net = load(&entry.path("weights")?, mode)?;
     let path = entry.path("crop")?;
     let store = SafetensorsStore::open(&path)?;
     let (input, wanted) = (store.get("input")?, store.get("logits_center")?);
@@ -78,8 +78,8 @@ fn crop(entry: &Entry<'_>, threads: &Threads) -> Result<Outcome, BoxError> {
 }
 
 /// Labels of a whole head.
-fn head(entry: &Entry<'_>, threads: &Arc<Threads>) -> Result<Outcome, BoxError> {
-    let net = load(&entry.path("weights")?)?;
+fn head(entry: &Entry<'_>, threads: &Arc<Threads>, mode: Mode) -> Result<Outcome, BoxError> {
+    let net = load(&entry.path("weights")?, mode)?;
     let scan = volkit_io::read(&entry.path("input")?)?.into_volume().squeezed();
     let expected = volkit_io::read(&entry.path("labels")?)?.into_volume().squeezed();
     let mut check = Check::new();
@@ -155,9 +155,10 @@ fn half_binary16_step(x: f64) -> f64 {
     f64::from(exponent - 11).exp2()
 }
 
-fn load(path: &PathBuf) -> Result<MeshNet, BoxError> {
+fn load(path: &PathBuf, mode: Mode) -> Result<MeshNet, BoxError> {
     let in_file = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
-    MeshNet::from_store(&SafetensorsStore::open(path)?).map_err(|error| in_file(&error).into())
+    MeshNet::from_store_for(&SafetensorsStore::open(path)?, ConvOptions::new(Isa::detect()).with_mode(mode))
+        .map_err(|error| in_file(&error).into())
 }
 
 /// From an array whose last axis is fastest to one whose first axis is.

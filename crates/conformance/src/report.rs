@@ -14,6 +14,9 @@ pub enum Verdict {
     /// It is not, or could not be had; why.
     #[serde(rename = "FAIL")]
     Fail(String),
+    /// It is not that of the other program, but what the documentation says it is instead, which was computed and
+    /// compared; where that is written, and by how much the results differ.
+    Differs(String),
     /// The case was not run; why.
     Skipped(String),
 }
@@ -55,7 +58,7 @@ impl fmt::Display for CaseResult {
         write!(f, "{}", self.name)?;
         match (self.error, self.tolerance, &self.verdict) {
             (Some(error), Some(tolerance), _) => write!(f, "  error {error:.2e}  tolerance {tolerance:.2e}")?,
-            (_, _, Verdict::Ok) => write!(f, "  exact")?,
+            (_, _, Verdict::Ok | Verdict::Differs(_)) => write!(f, "  exact")?,
             _ => {}
         }
         if !self.note.is_empty() {
@@ -64,6 +67,7 @@ impl fmt::Display for CaseResult {
         match &self.verdict {
             Verdict::Ok => write!(f, "  ok"),
             Verdict::Fail(why) => write!(f, "  FAIL: {why}"),
+            Verdict::Differs(how) => write!(f, "  differs: {how}"),
             Verdict::Skipped(why) => write!(f, "  skipped: {why}"),
         }
     }
@@ -81,6 +85,8 @@ pub struct SuiteReport {
     pub passed: usize,
     /// Cases that did not.
     pub failed: usize,
+    /// Cases that gave another result than the other program, as documented.
+    pub differing: usize,
     /// Cases that were not run.
     pub skipped: usize,
     /// The cases, in the order of the folder's indexes.
@@ -92,13 +98,15 @@ impl SuiteReport {
         let count = |wanted: fn(&Verdict) -> bool| cases.iter().filter(|case| wanted(&case.verdict)).count();
         let passed = count(|verdict| matches!(verdict, Verdict::Ok));
         let failed = count(|verdict| matches!(verdict, Verdict::Fail(_)));
+        let differing = count(|verdict| matches!(verdict, Verdict::Differs(_)));
         let skipped = count(|verdict| matches!(verdict, Verdict::Skipped(_)));
-        Self { suite, folder, passed, failed, skipped, cases }
+        Self { suite, folder, passed, failed, differing, skipped, cases }
     }
 
-    /// The last line of a run: `N passed, N failed, N skipped`.
+    /// The last line of a run: `N passed, N failed, N skipped`, and how many differ as documented where some do.
     #[must_use]
     pub fn summary(&self) -> String {
-        format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+        let summary = format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
+        if self.differing == 0 { summary } else { format!("{summary}, {} differ as documented", self.differing) }
     }
 }

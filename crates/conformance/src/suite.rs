@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use volkit_core::BoxError;
+use volkit_core::{BoxError, error_line};
+use volkit_kernels::Mode;
 
 use crate::check::Check;
 use crate::report::{CaseResult, SuiteReport};
-use crate::{ConformanceError, geometry, meshnet, volume};
+use crate::{ConformanceError, geometry, meshnet, synthseg, tiling, volume};
 
 /// A kind of golden folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +21,15 @@ pub enum Suite {
     Geometry,
     /// `MeshNet` weights, inputs and outputs.
     MeshNet,
+    /// `SynthSeg`: preparation, layers, post-processing and whole runs.
+    SynthSeg,
+    /// Plans, windows and sliding-window runs: `monai.json`, `axis_plan.json`.
+    Tiling,
 }
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 3] = [Self::Volume, Self::Geometry, Self::MeshNet];
+    pub const ALL: [Self; 5] = [Self::Volume, Self::Geometry, Self::MeshNet, Self::SynthSeg, Self::Tiling];
 
     /// Name, as [`Suite::from_str`] reads it.
     #[must_use]
@@ -33,6 +38,8 @@ impl Suite {
             Self::Volume => "volume",
             Self::Geometry => "geometry",
             Self::MeshNet => "meshnet",
+            Self::SynthSeg => "synthseg",
+            Self::Tiling => "tiling",
         }
     }
 
@@ -43,6 +50,8 @@ impl Suite {
             Self::Volume => "volume",
             Self::Geometry => "volume/geometry",
             Self::MeshNet => "meshnet",
+            Self::SynthSeg => "synthseg",
+            Self::Tiling => "tiling",
         }
     }
 }
@@ -59,11 +68,18 @@ impl FromStr for Suite {
 }
 
 /// How to run a suite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SuiteOptions {
     /// Threads of networks; 0 is one per core (default).
     pub threads: usize,
+    /// Whether results must be those of the other program also where that is thought wrong (default: no, and such cases
+    /// are [`crate::Verdict::Differs`]).
+    pub compat: bool,
+    /// How the networks of `meshnet` and `synthseg` compute sums (default exact).
+    pub mode: Mode,
+    /// Weights that a suite needs and its folder does not hold, `.h5` or `.safetensors`.
+    pub model: Option<PathBuf>,
 }
 
 impl SuiteOptions {
@@ -76,7 +92,25 @@ impl SuiteOptions {
     /// The same with another number of threads.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads }
+        Self { threads, ..self }
+    }
+
+    /// The same with the other program's behaviour in everything.
+    #[must_use]
+    pub fn with_compat(self, compat: bool) -> Self {
+        Self { compat, ..self }
+    }
+
+    /// The same with another way to compute sums.
+    #[must_use]
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with weights that the folder does not hold.
+    #[must_use]
+    pub fn with_model(self, model: Option<PathBuf>) -> Self {
+        Self { model, ..self }
     }
 }
 
@@ -101,6 +135,8 @@ pub fn run(
         Suite::Volume => volume::run(folder, &mut cases)?,
         Suite::Geometry => geometry::run(folder, &mut cases)?,
         Suite::MeshNet => meshnet::run(folder, options, &mut cases)?,
+        Suite::SynthSeg => synthseg::run(folder, options, &mut cases)?,
+        Suite::Tiling => tiling::run(folder, &mut cases)?,
     }
     Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
 }
@@ -109,6 +145,8 @@ pub fn run(
 pub(crate) enum Outcome {
     /// Things were compared.
     Checked(Check),
+    /// Things were compared with what is documented to come out instead of the folder's result: where, and how much.
+    Differs(Check, String),
     /// The case needs what this program does not do.
     Skipped(String),
 }
@@ -136,25 +174,11 @@ impl Cases<'_> {
         // A case works on values of its own, so nothing half-changed survives a panic.
         let result = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(Outcome::Checked(check))) => check.into_result(name),
+            Ok(Ok(Outcome::Differs(check, how))) => check.into_difference(name, how),
             Ok(Ok(Outcome::Skipped(why))) => CaseResult::skipped(name, why),
-            Ok(Err(error)) => CaseResult::failed(name, chain(error.as_ref())),
+            Ok(Err(error)) => CaseResult::failed(name, error_line(error.as_ref())),
             Err(_) => CaseResult::failed(name, "panicked"),
         };
         self.push(result);
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some messages carry their cause already.
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

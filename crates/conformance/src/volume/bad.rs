@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use volkit_core::BoxError;
+use volkit_core::{BoxError, error_line};
 use volkit_io::{ReadOptions, read_with};
 
 use crate::check::Check;
 use crate::index::Entry;
-use crate::suite::{Outcome, chain};
+use crate::suite::Outcome;
 
 /// No file may take longer.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ pub(super) fn case(entry: &Entry<'_>) -> Result<Outcome, BoxError> {
     }
     match (expect, read) {
         ("error" | "error_or_documented" | "ok_or_error" | "no_panic", Err(error)) => {
-            let message = chain(&error);
+            let message = error_line(&error);
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if !message.contains(&*name) {
                 check.fail(format!("the error does not name the file: {message}"));

@@ -39,6 +39,13 @@ fn geometry() {
     }
 }
 
+#[test]
+fn tiling() {
+    if let Some(folder) = golden(Suite::Tiling) {
+        passes(Suite::Tiling, &folder, 61);
+    }
+}
+
 /// The crops alone: a whole head takes a minute.
 #[test]
 fn meshnet_crops() {

@@ -5,6 +5,8 @@ mod folders;
 mod geometry;
 mod goldens;
 mod meshnet;
+mod synthseg;
+mod tiling;
 mod volume;
 
 use std::path::Path;
@@ -17,7 +19,7 @@ fn run_quietly(suite: Suite, folder: &Path) -> SuiteReport {
     let mut told = Vec::new();
     let report = run(suite, folder, &SuiteOptions::new().with_threads(1), &mut |case| told.push(case.clone())).unwrap();
     assert_eq!(told, report.cases);
-    assert_eq!(report.passed + report.failed + report.skipped, report.cases.len());
+    assert_eq!(report.passed + report.failed + report.skipped + report.differing, report.cases.len());
     report
 }
 
@@ -30,7 +32,7 @@ fn write_index(path: &Path, index: &Value) {
 fn why(case: &CaseResult) -> &str {
     match &case.verdict {
         Verdict::Ok => "ok",
-        Verdict::Fail(why) | Verdict::Skipped(why) => why,
+        Verdict::Fail(why) | Verdict::Differs(why) | Verdict::Skipped(why) => why,
     }
 }
 

@@ -127,6 +127,7 @@ fn bad_files_must_be_refused_by_name() {
             Verdict::Ok => "ok",
             Verdict::Fail(_) => "FAIL",
             Verdict::Skipped(_) => "skipped",
+            Verdict::Differs(_) => "differs",
         })
         .collect();
     assert_eq!(verdicts, ["ok", "ok", "FAIL", "ok", "FAIL", "FAIL", "skipped", "skipped"]);
@@ -139,7 +140,7 @@ fn containers_that_are_not_built_in_are_listed() {
     write_index(&folder.path().join("zarr/index.json"), &json!([{"store": "b"}, {"store": "c"}]));
     let report = run_quietly(Suite::Volume, folder.path());
     let lines: Vec<String> = report.cases.iter().map(ToString::to_string).collect();
-    assert_eq!(lines[0], "hdf5/a.h5  skipped: HDF5 is not built in");
-    assert_eq!(lines[2], "zarr/c  skipped: Zarr is not built in");
+    assert_eq!(lines[0], "hdf5/a.h5  skipped: HDF5 volumes are not built in");
+    assert_eq!(lines[2], "zarr/c  skipped: Zarr volumes are not built in");
     assert_eq!(report.summary(), "0 passed, 0 failed, 3 skipped");
 }
