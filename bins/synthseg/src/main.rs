@@ -2,29 +2,38 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod load;
+mod memory;
 mod model;
+mod model_files;
 mod naming;
 mod outputs;
 mod progress;
+mod record;
+mod report;
 mod run;
 mod tables;
+mod write;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+use volkit_core::error_line;
 
-use crate::args::{Args, Mode};
+use crate::args::Args;
 use crate::progress::Display;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // The only values there are: a build with more matches here.
-    let Mode::Exact = args.mode;
+    if let Some(why) = args.contradiction() {
+        Args::command().error(ErrorKind::ArgumentConflict, why).exit();
+    }
     let display = match Display::new(args.quiet) {
         Ok(display) => Arc::new(display),
         Err(error) => {
-            eprintln!("error: {}", run::one_line(&error));
+            eprintln!("error: {}", error_line(error.as_ref()));
             return ExitCode::FAILURE;
         }
     };
@@ -42,7 +51,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("error: {}", run::one_line(&error));
+            eprintln!("error: {}", error_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }

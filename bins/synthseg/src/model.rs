@@ -1,49 +1,182 @@
-//! The network and the label table of a run.
+//! The networks and the label table of a run.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use volkit_io::SafetensorsStore;
-use volkit_seg::{LabelTable, Segmenter, open_model};
+use volkit_kernels::{ConvOptions, Isa, Threads};
+use volkit_seg::{
+    LabelTable, ModelInfo, ModelKind, NetPath, Networks, ParcellationNet, QualityNet, SegmentationNet, Segmenter,
+    SynthSeg, SynthSegOptions, open_model_for,
+};
 
 use crate::args::Args;
+use crate::model_files::{ModelFile, Places};
 
-const MODELS_VARIABLE: &str = "VOLKIT_MODELS";
+/// The network of a run.
+pub(crate) enum Network {
+    /// `SynthSeg` with what follows it.
+    SynthSeg(Box<SynthSeg>),
+    /// Any other.
+    Other(Box<dyn Segmenter>),
+}
 
-/// The weight file: a path that exists, or a name in the folder of models.
-pub(crate) fn find(args: &Args) -> Result<PathBuf> {
-    let asked = &args.model;
-    if asked.is_file() {
-        return Ok(asked.clone());
-    }
-    ensure!(!asked.is_dir(), "{}: --model is a folder, expected a weight file", asked.display());
-    let is_name = asked.components().count() == 1 && asked.extension().is_none();
-    let folder = args.models.clone().or_else(|| env::var_os(MODELS_VARIABLE).map(PathBuf::from));
-    match folder {
-        Some(folder) if is_name => {
-            let file = folder.join(asked).with_extension("safetensors");
-            ensure!(file.is_file(), "{}: no such model in '{}'", file.display(), folder.display());
-            Ok(file)
+/// A file of weights in use.
+#[derive(Clone, Debug)]
+pub(crate) struct UsedFile {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) kind: &'static str,
+}
+
+/// The network of a run and where its weights came from.
+pub(crate) struct Model {
+    pub(crate) network: Network,
+    pub(crate) files: Vec<UsedFile>,
+    /// What labels are called.
+    pub(crate) table: LabelTable,
+}
+
+impl Network {
+    pub(crate) fn info(&self) -> &ModelInfo {
+        match self {
+            Self::SynthSeg(synthseg) => synthseg.info(),
+            Self::Other(segmenter) => segmenter.info(),
         }
-        Some(folder) if folder.join(asked).is_file() => Ok(folder.join(asked)),
-        Some(folder) => bail!("{}: no such file, here or in '{}'", asked.display(), folder.display()),
-        None => bail!("{}: no such file (names are looked up in --models or {MODELS_VARIABLE})", asked.display()),
     }
 }
 
-/// Reads the network.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn Segmenter>> {
-    let store = SafetensorsStore::open(path)?;
-    open_model(&store).with_context(|| path.display().to_string())
+/// Finds and reads the networks that a command line asks for.
+pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
+    let files = Files::find(args)?;
+    let used = files.used();
+    let segmenter = &files.segmenter;
+    let build = ConvOptions::new(Isa::detect()).with_mode(args.machine.mode).with_threads(threads);
+    let path = args.machine.path;
+    let context = |file: &ModelFile| file.path.display().to_string();
+    let network = if segmenter.kind == ModelKind::MeshNet {
+        let flags = args.synthseg_flags();
+        ensure!(flags.is_empty(), "{}: {} of SynthSeg only; this is a MeshNet", context(segmenter), is_or_are(&flags));
+        ensure!(path != NetPath::Composite, "{}: --path composite: a MeshNet runs on kernels only", context(segmenter));
+        Network::Other(open_model_for(segmenter.store.as_ref(), build).with_context(|| context(segmenter))?)
+    } else {
+        let net = SegmentationNet::from_store_on(segmenter.store.as_ref(), build, path)
+            .with_context(|| context(segmenter))?;
+        let mut networks = Networks::new(net);
+        if let Some(file) = &files.parcellation {
+            let net =
+                ParcellationNet::from_store_on(file.store.as_ref(), build, path).with_context(|| context(file))?;
+            networks = networks.with_parcellation(net);
+        }
+        if let Some(file) = &files.quality {
+            let net = QualityNet::from_store_on(file.store.as_ref(), build, path).with_context(|| context(file))?;
+            networks = networks.with_quality(net);
+        }
+        Network::SynthSeg(Box::new(SynthSeg::new(networks)))
+    };
+    let table = table(args, &network)?;
+    Ok(Model { network, files: used, table })
+}
+
+fn is_or_are(flags: &[&str]) -> String {
+    format!("{} {}", flags.join(", "), if flags.len() == 1 { "is" } else { "are" })
+}
+
+/// The weights that a run needs.
+struct Files {
+    segmenter: ModelFile,
+    parcellation: Option<ModelFile>,
+    quality: Option<ModelFile>,
+}
+
+impl Files {
+    fn find(args: &Args) -> Result<Self> {
+        let places = Places::new(&args.models);
+        let (mut segmenter, mut parcellation, mut quality) = (None, None, None);
+        for asked in &args.models.model {
+            let file = ModelFile::open(places.resolve(asked)?)?;
+            let slot = match file.kind {
+                ModelKind::SynthSegParcellation => &mut parcellation,
+                ModelKind::SynthSegQuality => &mut quality,
+                _ => &mut segmenter,
+            };
+            if let Some(other) = slot.replace(file) {
+                bail!("--model: '{}' and '{}' do the same", other.path.display(), asked.display());
+            }
+        }
+        let follower = |given: Option<ModelFile>, is_wanted: bool, flag: &str, name: &str| match (given, is_wanted) {
+            (Some(file), false) => bail!("{}: {} network; {flag} asks for it", file.path.display(), file.kind.name()),
+            (None, true) => published(&places, name).map(Some),
+            (given, _) => Ok(given),
+        };
+        let segmenter = match segmenter {
+            Some(file) => file,
+            None => published(&places, default_name(args))?,
+        };
+        check_version(args, &segmenter)?;
+        let is_synthseg = segmenter.kind != ModelKind::MeshNet;
+        let parcellation = follower(parcellation, args.method.parc && is_synthseg, "--parc", "synthseg_parc_2.0")?;
+        let with_scores = args.outputs.scores.is_some() && is_synthseg;
+        let quality = follower(quality, with_scores, "--qc", "synthseg_qc_2.0")?;
+        Ok(Self { segmenter, parcellation, quality })
+    }
+
+    fn used(&self) -> Vec<UsedFile> {
+        let files = [Some(&self.segmenter), self.parcellation.as_ref(), self.quality.as_ref()];
+        let used = |file: &ModelFile| UsedFile {
+            path: file.path.display().to_string(),
+            sha256: file.sha256.clone(),
+            kind: file.kind.name(),
+        };
+        files.into_iter().flatten().map(used).collect()
+    }
+}
+
+fn published(places: &Places, name: &str) -> Result<ModelFile> {
+    ModelFile::open(places.find(name)?)
+}
+
+fn default_name(args: &Args) -> &'static str {
+    match (args.method.robust, args.method.v1) {
+        (true, _) => "synthseg_robust_2.0",
+        (false, true) => "synthseg_1.0",
+        (false, false) => "synthseg_2.0",
+    }
+}
+
+/// Weights of another version than the flags ask for are a mistake.
+fn check_version(args: &Args, file: &ModelFile) -> Result<()> {
+    let (path, name) = (file.path.display(), file.kind.name());
+    let refuse = |flag: &str| bail!("{path}: {name} weights, but {flag} is given");
+    match file.kind {
+        ModelKind::MeshNet => Ok(()),
+        kind if args.method.robust && kind != ModelKind::SynthSegRobust => refuse("--robust"),
+        kind if args.method.v1 && kind != ModelKind::SynthSeg1 => refuse("--v1"),
+        _ => Ok(()),
+    }
+}
+
+/// How `SynthSeg` works, as a command line has it.
+pub(crate) fn synthseg_options(args: &Args) -> SynthSegOptions {
+    let method = &args.method;
+    SynthSegOptions::new()
+        .with_fast(method.fast)
+        .with_ct(method.ct)
+        .with_crop(args.crop())
+        .with_autocrop(method.autocrop)
+        .with_compat(method.compat)
+        .with_keep_geometry(method.keepgeom)
+        .with_keep_posteriors(args.outputs.posteriors.is_some())
+        .with_keep_resampled(args.outputs.resampled.is_some())
 }
 
 /// What the labels are called.
-pub(crate) fn table(args: &Args, segmenter: &dyn Segmenter) -> Result<LabelTable> {
-    let own = &segmenter.info().table;
-    let Some(path) = &args.labels else { return Ok(own.clone()) };
+fn table(args: &Args, network: &Network) -> Result<LabelTable> {
+    let own = &network.info().table;
+    let Some(path) = &args.outputs.labels else { return Ok(own.clone()) };
     let text = fs::read_to_string(path).with_context(|| format!("{}: can not read", path.display()))?;
     let table = LabelTable::parse(&text).with_context(|| path.display().to_string())?;
-    Ok(table.completed(own.len()))
+    Ok(match network {
+        Network::SynthSeg(_) => table.over(own),
+        Network::Other(_) => table.completed(own.len()),
+    })
 }

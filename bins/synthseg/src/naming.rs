@@ -10,21 +10,30 @@ use crate::args::Args;
 use crate::run::report_file;
 
 /// Suffixes of images, the longest first.
-const IMAGE_SUFFIXES: [&str; 4] = [".nii.gz", ".nii", ".mgz", ".npz"];
+pub(crate) const IMAGE_SUFFIXES: [&str; 4] = [".nii.gz", ".nii", ".mgz", ".npz"];
 /// Suffixes that no folder is meant to have: an output named so is a mistake and not a folder to make.
-const OTHER_FILES: [&str; 11] =
-    [".csv", ".gz", ".h5", ".hdr", ".img", ".jpg", ".json", ".mgh", ".nrrd", ".png", ".safetensors"];
+const OTHER_FILES: [&str; 13] =
+    [".csv", ".gz", ".h5", ".hdr", ".htm", ".html", ".img", ".jpg", ".json", ".mgh", ".nrrd", ".png", ".safetensors"];
+/// Longest end of a name behind a dot that looks like the suffix of a file.
+const LONGEST_SUFFIX: usize = 5;
+/// Page that lists the others of a folder.
+const INDEX_NAME: &str = "index.html";
 
 /// One scan and where its outputs go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ScanJob {
     pub(crate) input: PathBuf,
     pub(crate) labels: PathBuf,
+    pub(crate) posteriors: Option<PathBuf>,
+    pub(crate) resampled: Option<PathBuf>,
+    pub(crate) mask: Option<PathBuf>,
     pub(crate) picture: Option<PathBuf>,
-    pub(crate) table: Option<TableTarget>,
+    pub(crate) report: Option<PathBuf>,
+    pub(crate) volumes: Option<TableTarget>,
+    pub(crate) scores: Option<TableTarget>,
 }
 
-/// Where a scan's volumes go.
+/// Where a row about a scan goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableTarget {
     pub(crate) path: PathBuf,
@@ -32,51 +41,114 @@ pub(crate) struct TableTarget {
     pub(crate) shared: bool,
 }
 
+/// Every scan of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) jobs: Vec<ScanJob>,
+    /// Page that lists those of the scans.
+    pub(crate) index: Option<PathBuf>,
+    /// What looks like a mistake, but need not be one.
+    pub(crate) warnings: Vec<String>,
+}
+
 impl ScanJob {
-    /// Every file that the scan makes.
+    /// Files that the scan makes for itself, tables left out, each with what it is.
+    pub(crate) fn named_files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let files = [
+            ("labels", Some(&self.labels)),
+            ("posteriors", self.posteriors.as_ref()),
+            ("resampled", self.resampled.as_ref()),
+            ("mask", self.mask.as_ref()),
+            ("picture", self.picture.as_ref()),
+            ("report", self.report.as_ref()),
+        ];
+        files.into_iter().filter_map(|(name, path)| Some((name, path?.as_path())))
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.named_files().map(|(_, path)| path)
+    }
+
+    /// Tables that get a row about the scan.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &TableTarget> {
+        [&self.volumes, &self.scores].into_iter().flatten()
+    }
+
+    /// Every file that the scan makes or adds to.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = &Path> {
-        let table = self.table.as_ref().map(|table| table.path.as_path());
-        [Some(self.labels.as_path()), self.picture.as_deref(), table].into_iter().flatten()
+        self.files().chain(self.tables().map(|table| table.path.as_path()))
     }
 }
 
 /// Lists the scans of a command line with their outputs.
-pub(crate) fn scan_jobs(args: &Args) -> Result<Vec<ScanJob>> {
+pub(crate) fn plan(args: &Args) -> Result<Plan> {
     let base = base_name(&args.input);
-    let jobs = if base.ends_with(".txt") {
+    let mut plan = if base.ends_with(".txt") {
         from_list(args)?
     } else if IMAGE_SUFFIXES.iter().any(|suffix| base.contains(suffix)) {
         from_image(args)?
     } else {
         from_folder(args)?
     };
-    check_distinct(&jobs)?;
-    if let Some(report) = report_file(args) {
-        check_report(report, args, &jobs)?;
+    check_distinct(&plan.jobs)?;
+    check_report(args, &plan)?;
+    let is_single = !base.ends_with(".txt");
+    let outputs = &args.outputs;
+    let named = [Some(&args.output), outputs.posteriors.as_ref(), outputs.resampled.as_ref(), outputs.mask.as_ref()];
+    if is_single {
+        plan.warnings.extend(named.into_iter().flatten().filter_map(|path| odd_folder(path)));
     }
-    Ok(jobs)
+    Ok(plan)
 }
 
-fn from_image(args: &Args) -> Result<Vec<ScanJob>> {
+/// Outputs that are named like the labels: where they go, their flag, and what is put into their names in a folder.
+fn image_outputs(args: &Args) -> [(Option<&PathBuf>, &'static str, &'static str); 4] {
+    let outputs = &args.outputs;
+    [
+        (Some(&args.output), "--o", "_synthseg"),
+        (outputs.posteriors.as_ref(), "--post", "_posteriors"),
+        (outputs.resampled.as_ref(), "--resample", "_resampled"),
+        (outputs.mask.as_ref(), "--mask", "_mask"),
+    ]
+}
+
+/// Outputs that are named otherwise: where they go, their flag, their suffix.
+fn page_outputs(args: &Args) -> [(Option<&PathBuf>, &'static str, &'static str); 2] {
+    [(args.outputs.picture.as_ref(), "--picture", ".png"), (args.outputs.report.as_ref(), "--report", ".html")]
+}
+
+fn job_of(images: [Option<PathBuf>; 4], pages: [Option<PathBuf>; 2], tables: [Option<TableTarget>; 2]) -> ScanJob {
+    let ([labels, posteriors, resampled, mask], [picture, report], [volumes, scores]) = (images, pages, tables);
+    let labels = labels.unwrap_or_default();
+    ScanJob { input: PathBuf::new(), labels, posteriors, resampled, mask, picture, report, volumes, scores }
+}
+
+fn from_image(args: &Args) -> Result<Plan> {
     let input = &args.input;
     ensure!(input.exists(), "{}: no such file", input.display());
     ensure!(input.is_file(), "{}: is a folder, its name is that of an image", input.display());
     let (stem, suffix) = split_image(input)?;
-    let labels = if names_image(&args.output)? {
-        args.output.clone()
-    } else {
-        folder_output(&args.output, "--o")?.join(format!("{stem}_synthseg{suffix}"))
+    let image = |(path, flag, middle): (Option<&PathBuf>, &str, &str)| -> Result<Option<PathBuf>> {
+        let Some(path) = path else { return Ok(None) };
+        if names_image(path)? {
+            return Ok(Some(path.clone()));
+        }
+        let expected = IMAGE_SUFFIXES.join(" ");
+        Ok(Some(folder_output(path, flag, &expected)?.join(format!("{stem}{middle}{suffix}"))))
     };
-    let picture = match &args.picture {
-        Some(picture) if is_png(picture) => Some(picture.clone()),
-        Some(picture) => Some(folder_output(picture, "--picture")?.join(format!("{stem}_synthseg.png"))),
-        None => None,
+    let page = |(path, flag, end): (Option<&PathBuf>, &str, &str)| -> Result<Option<PathBuf>> {
+        match path {
+            Some(path) if base_name(path).to_lowercase().ends_with(end) => Ok(Some(path.clone())),
+            Some(path) => Ok(Some(folder_output(path, flag, end)?.join(format!("{stem}_synthseg{end}")))),
+            None => Ok(None),
+        }
     };
-    let table = shared_table(args)?;
-    Ok(vec![ScanJob { input: input.clone(), labels, picture, table }])
+    let ([a, b, c, d], [e, f]) = (image_outputs(args), page_outputs(args));
+    let job = job_of([image(a)?, image(b)?, image(c)?, image(d)?], [page(e)?, page(f)?], shared_tables(args)?);
+    Ok(Plan { jobs: vec![ScanJob { input: input.clone(), ..job }], ..Plan::default() })
 }
 
-fn from_folder(args: &Args) -> Result<Vec<ScanJob>> {
+fn from_folder(args: &Args) -> Result<Plan> {
     let folder = &args.input;
     let base = base_name(folder);
     ensure!(folder.exists(), "{}: no such file or folder", folder.display());
@@ -87,6 +159,36 @@ fn from_folder(args: &Args) -> Result<Vec<ScanJob>> {
         base.rfind('.').map_or("", |dot| &base[dot..]),
         IMAGE_SUFFIXES.join(" ")
     );
+    let inputs = scans_of(folder)?;
+    let images = image_outputs(args);
+    for (path, flag, _) in images {
+        if let Some(path) = path {
+            ensure!(!names_image(path)?, "{}: {flag} must be a folder, as --i is", path.display());
+            folder_output(path, flag, &IMAGE_SUFFIXES.join(" "))?;
+        }
+    }
+    let pages = page_outputs(args);
+    for (path, flag, end) in pages {
+        path.map(|path| folder_output(path, flag, end)).transpose()?;
+    }
+    let tables = shared_tables(args)?;
+    let job = |input: PathBuf| {
+        let (stem, suffix) = split_image(&input)?;
+        let image = |(folder, _, middle): (Option<&PathBuf>, &str, &str)| {
+            folder.map(|folder| folder.join(format!("{stem}{middle}{suffix}")))
+        };
+        let page = |(folder, _, end): (Option<&PathBuf>, &str, &str)| {
+            folder.map(|folder| folder.join(format!("{stem}_synthseg{end}")))
+        };
+        Ok(ScanJob { input, ..job_of(images.map(image), pages.map(page), tables.clone()) })
+    };
+    let jobs = inputs.into_iter().map(job).collect::<Result<_>>()?;
+    let index = args.outputs.report.as_ref().map(|folder| folder.join(INDEX_NAME));
+    Ok(Plan { jobs, index, warnings: Vec::new() })
+}
+
+/// Scans of a folder, sorted by path.
+fn scans_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("{}: can not list", folder.display()))?;
     let mut inputs = Vec::new();
     for entry in entries {
@@ -98,45 +200,39 @@ fn from_folder(args: &Args) -> Result<Vec<ScanJob>> {
     }
     inputs.sort();
     ensure!(!inputs.is_empty(), "{}: holds no scan ({})", folder.display(), IMAGE_SUFFIXES.join(" "));
-    ensure!(!names_image(&args.output)?, "{}: --o must be a folder, as --i is", args.output.display());
-    let labels = folder_output(&args.output, "--o")?;
-    let pictures = args.picture.as_ref().map(|path| folder_output(path, "--picture")).transpose()?;
-    let table = shared_table(args)?;
-    let job = |input: PathBuf| {
-        let (stem, suffix) = split_image(&input)?;
-        Ok(ScanJob {
-            labels: labels.join(format!("{stem}_synthseg{suffix}")),
-            picture: pictures.as_ref().map(|folder| folder.join(format!("{stem}_synthseg.png"))),
-            table: table.clone(),
-            input,
-        })
-    };
-    inputs.into_iter().map(job).collect()
+    Ok(inputs)
 }
 
-fn from_list(args: &Args) -> Result<Vec<ScanJob>> {
+fn from_list(args: &Args) -> Result<Plan> {
     let inputs = read_list(&args.input, "--i")?;
     ensure!(!inputs.is_empty(), "{}: lists no scan", args.input.display());
-    let list = |path: &Path, flag: &str| -> Result<Vec<PathBuf>> {
+    let list = |path: Option<&PathBuf>, flag: &str| -> Result<Option<Vec<PathBuf>>> {
+        let Some(path) = path else { return Ok(None) };
         ensure!(base_name(path).ends_with(".txt"), "{}: {flag} must be a .txt list, as --i is", path.display());
         let paths = read_list(path, flag)?;
         let (found, wanted) = (paths.len(), inputs.len());
         ensure!(found == wanted, "{}: lines = {found}: --i lists {wanted} scans", path.display());
+        Ok(Some(paths))
+    };
+    let images = |(path, flag, _): (Option<&PathBuf>, &str, &str)| -> Result<Option<Vec<PathBuf>>> {
+        let paths = list(path, flag)?;
+        for path in paths.iter().flatten() {
+            ensure!(names_image(path)?, "{}: must end in one of {}", path.display(), IMAGE_SUFFIXES.join(" "));
+        }
         Ok(paths)
     };
-    let labels = list(&args.output, "--o")?;
-    for path in &labels {
-        ensure!(names_image(path)?, "{}: must end in one of {}", path.display(), IMAGE_SUFFIXES.join(" "));
-    }
-    let pictures = args.picture.as_ref().map(|path| list(path, "--picture")).transpose()?;
-    let tables = args.volumes.as_ref().map(|path| list(path, "--vol")).transpose()?;
-    let job = |(index, input): (usize, PathBuf)| ScanJob {
-        input,
-        labels: labels[index].clone(),
-        picture: pictures.as_ref().map(|pictures| pictures[index].clone()),
-        table: tables.as_ref().map(|tables| TableTarget { path: with_csv(&tables[index]), shared: false }),
+    let ([a, b, c, d], pages) = (image_outputs(args), page_outputs(args));
+    let images = [images(a)?, images(b)?, images(c)?, images(d)?];
+    let pages = [list(pages[0].0, pages[0].1)?, list(pages[1].0, pages[1].1)?];
+    let tables = [list(args.outputs.volumes.as_ref(), "--vol")?, list(args.outputs.scores.as_ref(), "--qc")?];
+    let job = |(index, input): (usize, &PathBuf)| {
+        let at = |paths: &Option<Vec<PathBuf>>| paths.as_ref().map(|paths| paths[index].clone());
+        let table =
+            |paths: &Option<Vec<PathBuf>>| at(paths).map(|path| TableTarget { path: with_csv(&path), shared: false });
+        let job = job_of(images.each_ref().map(at), pages.each_ref().map(at), tables.each_ref().map(table));
+        ScanJob { input: input.clone(), ..job }
     };
-    Ok(inputs.iter().cloned().enumerate().map(job).collect())
+    Ok(Plan { jobs: inputs.iter().enumerate().map(job).collect(), ..Plan::default() })
 }
 
 /// One path a line; blank lines are skipped, only the line end is stripped.
@@ -146,10 +242,13 @@ fn read_list(path: &Path, flag: &str) -> Result<Vec<PathBuf>> {
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(PathBuf::from).collect())
 }
 
-fn shared_table(args: &Args) -> Result<Option<TableTarget>> {
-    let Some(path) = &args.volumes else { return Ok(None) };
-    ensure!(!base_name(path).ends_with(".txt"), "{}: --vol is a list, but --i is none", path.display());
-    Ok(Some(TableTarget { path: with_csv(path), shared: true }))
+fn shared_tables(args: &Args) -> Result<[Option<TableTarget>; 2]> {
+    let table = |path: &Option<PathBuf>, flag: &str| -> Result<Option<TableTarget>> {
+        let Some(path) = path else { return Ok(None) };
+        ensure!(!base_name(path).ends_with(".txt"), "{}: {flag} is a list, but --i is none", path.display());
+        Ok(Some(TableTarget { path: with_csv(path), shared: true }))
+    };
+    Ok([table(&args.outputs.volumes, "--vol")?, table(&args.outputs.scores, "--qc")?])
 }
 
 fn with_csv(path: &Path) -> PathBuf {
@@ -159,10 +258,6 @@ fn with_csv(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".csv");
     PathBuf::from(name)
-}
-
-fn is_png(path: &Path) -> bool {
-    base_name(path).to_lowercase().ends_with(".png")
 }
 
 /// Whether an output is an image by its name; a name that holds an image suffix but goes on behind it is an error.
@@ -183,27 +278,37 @@ fn split_image(path: &Path) -> Result<(String, &'static str)> {
     }
 }
 
-fn folder_output(path: &Path, flag: &str) -> Result<PathBuf> {
+fn folder_output(path: &Path, flag: &str, expected: &str) -> Result<PathBuf> {
     let base = base_name(path);
     ensure!(!base.ends_with(".txt"), "{}: {flag} is a list, but --i is none", path.display());
     let lower = base.to_lowercase();
     if let Some(suffix) = OTHER_FILES.iter().find(|&&suffix| lower.ends_with(suffix)).filter(|_| !path.is_dir()) {
-        let wanted = if flag == "--o" { IMAGE_SUFFIXES.join(" ") } else { ".png".to_owned() };
-        bail!("{}: {flag} suffix = '{suffix}': expected {wanted} or a folder", path.display());
+        bail!("{}: {flag} suffix = '{suffix}': expected {expected} or a folder", path.display());
     }
     Ok(path.to_owned())
+}
+
+/// Tells of a folder to be made whose name looks like that of a file.
+fn odd_folder(path: &Path) -> Option<String> {
+    let suffix = path.extension()?.to_str()?;
+    let is_suffix = suffix.len() <= LONGEST_SUFFIX && suffix.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_image = IMAGE_SUFFIXES.iter().any(|image| base_name(path).ends_with(image));
+    let is_odd = is_suffix && !is_image && !path.exists();
+    is_odd
+        .then(|| format!("{}: '.{suffix}' is none of {}; taken for a folder", path.display(), IMAGE_SUFFIXES.join(" ")))
 }
 
 /// No file may be written twice or over a scan.
 fn check_distinct(jobs: &[ScanJob]) -> Result<()> {
     let mut makers: BTreeMap<&Path, &Path> = BTreeMap::new();
     for job in jobs {
-        let own = job
-            .outputs()
-            .filter(|path| !job.table.as_ref().is_some_and(|table| table.shared && table.path.as_path() == *path));
-        for path in own {
+        let own_tables = job.tables().filter(|table| !table.shared).map(|table| table.path.as_path());
+        for path in job.files().chain(own_tables) {
             if let Some(other) = makers.insert(path, &job.input) {
                 let (a, b) = (other.display(), job.input.display());
+                if other == job.input {
+                    bail!("{}: would be two outputs of {a}", path.display());
+                }
                 bail!("{}: would be the output of {a} and of {b}", path.display());
             }
         }
@@ -212,19 +317,20 @@ fn check_distinct(jobs: &[ScanJob]) -> Result<()> {
         if let Some(maker) = makers.get(job.input.as_path()) {
             bail!("{}: is a scan and would be the output of {}", job.input.display(), maker.display());
         }
+        if let [Some(volumes), Some(scores)] = [&job.volumes, &job.scores] {
+            ensure!(volumes.path != scores.path, "{}: would be the table of --vol and of --qc", volumes.path.display());
+        }
     }
     Ok(())
 }
 
-/// The report may not take the place of a file that is read or of another output.
-fn check_report(report: &Path, args: &Args, jobs: &[ScanJob]) -> Result<()> {
-    let read = [Some(args.model.as_path()), args.labels.as_deref(), Some(args.input.as_path())].into_iter().flatten();
-    let scans = jobs.iter().flat_map(|job| job.outputs().chain([job.input.as_path()]));
-    ensure!(
-        !read.chain(scans).any(|path| path == report),
-        "{}: --json is also an input or an output",
-        report.display()
-    );
+/// The report of a run may not take the place of a file that is read or of another output.
+fn check_report(args: &Args, plan: &Plan) -> Result<()> {
+    let Some(report) = report_file(args) else { return Ok(()) };
+    let read = args.models.model.iter().chain(&args.outputs.labels).chain([&args.input]).map(PathBuf::as_path);
+    let scans = plan.jobs.iter().flat_map(|job| job.outputs().chain([job.input.as_path()]));
+    let mut others = read.chain(scans).chain(plan.index.as_deref());
+    ensure!(!others.any(|path| path == report), "{}: --json is also an input or an output", report.display());
     Ok(())
 }
 

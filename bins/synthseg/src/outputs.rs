@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use volkit_seg::Picture;
 
 /// Folders made for outputs; those that stay empty are taken away again at the end.
 #[derive(Debug, Default)]
@@ -46,19 +45,6 @@ impl Drop for Folders {
 /// Writes a whole file, or nothing.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(volkit_io::write_atomically(path, |out| out.write_all(bytes))?)
-}
-
-/// Writes a picture as PNG.
-pub(crate) fn write_png(path: &Path, picture: &Picture) -> Result<()> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, picture.width() as u32, picture.height() as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let context = || format!("{}: can not encode", path.display());
-    let mut writer = encoder.write_header().with_context(context)?;
-    writer.write_image_data(picture.rgb()).with_context(context)?;
-    writer.finish().with_context(context)?;
-    write_whole(path, &bytes)
 }
 
 fn folder_of(path: &Path) -> PathBuf {

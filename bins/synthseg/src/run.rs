@@ -1,22 +1,29 @@
-//! The scans, one after the other.
+//! The scans of a run: read one ahead, written one behind the network.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
-use volkit_bench::StageClock;
-use volkit_core::{DType, Progress as _};
-use volkit_io::{Image, ReadOptions, Values, WriteOptions};
+use serde_json::{Value, json};
+use volkit_bench::{StageClock, peak_bytes};
+use volkit_core::{Progress as _, error_line};
 use volkit_kernels::{Isa, Threads};
-use volkit_seg::{LabelTable, MontageOptions, SegmentOptions, Segmentation, Segmenter, montage};
+use volkit_seg::SegmentOptions;
 
 use crate::args::Args;
-use crate::model;
-use crate::naming::{self, ScanJob, base_name};
-use crate::outputs::{Folders, write_png, write_whole};
+use crate::load::{Loaded, LoadedScan, Loader, Work};
+use crate::memory::{Budget, gigabytes};
+use crate::model::{self, Model, Network};
+use crate::naming::{self, Plan, ScanJob};
+use crate::outputs::{Folders, write_whole};
 use crate::progress::Display;
+use crate::record::{self, Recipe};
+use crate::report::{Measured, Reporter, write_index};
 use crate::tables::Tables;
+use crate::write::{Found, Writer, is_mgh};
 
 /// What happened to the scans.
 #[derive(Debug, Default)]
@@ -33,107 +40,258 @@ pub(crate) struct Outcome {
 /// What keeps the whole run from starting; a scan that fails is part of the [`Outcome`].
 pub(crate) fn run(args: &Args, display: &Arc<Display>) -> Result<Outcome> {
     let clock = StageClock::wrapping(Arc::<Display>::clone(display));
-    let jobs = naming::scan_jobs(args)?;
+    let plan = naming::plan(args)?;
     clock.begin("load model", 1);
-    let model_path = model::find(args)?;
-    let segmenter = model::open(&model_path)?;
-    let table = model::table(args, segmenter.as_ref())?;
+    let threads = Arc::new(Threads::new(args.machine.threads));
+    let model = model::load(args, &threads)?;
     let mut folders = Folders::default();
-    for output in jobs.iter().flat_map(ScanJob::outputs).chain(report_file(args)) {
+    for output in plan.jobs.iter().flat_map(ScanJob::outputs).chain(report_file(args)).chain(plan.index.as_deref()) {
         folders.prepare(output)?;
     }
     // Reorientation and resampling run on rayon's own pool; it may be set only once, and only here.
-    let threads = Arc::new(Threads::new(args.threads));
     rayon::ThreadPoolBuilder::new().num_threads(threads.count()).build_global().context("can not start threads")?;
-    display.say(&format!("{} ({})", segmenter.info().summary, model_path.display()));
-    let options = SegmentOptions::new().with_threads(Arc::clone(&threads));
-    let tables = Tables::new(&table);
-    let mut batch = Batch { args, segmenter, table, options, clock, display, tables, scans: Vec::new() };
-    let mut outcome = Outcome { n_scans: jobs.len(), failed: Vec::new() };
-    for job in &jobs {
-        let Err(error) = batch.scan(job, jobs.len()) else { continue };
-        let line = one_line(&error);
-        display.say_error(&format!("error: {line}"));
-        batch.scans.push(json!({"input": job.input, "status": "failed", "error": line}));
-        outcome.failed.push(line);
-        if display.is_stopped() {
-            break;
-        }
+    let files: Vec<&str> = model.files.iter().map(|file| file.path.as_str()).collect();
+    display.say(&format!("{} ({})", model.network.info().summary, files.join(", ")));
+    for warning in warnings(args, &plan) {
+        display.say(&format!("warning: {warning}"));
     }
-    batch.report(threads.count(), &model_path.display().to_string())?;
-    Ok(outcome)
+    let batch = Batch { args, plan: &plan, model: &model, threads: &threads, clock: &clock, display };
+    let scans = batch.run(Recipe::new(args, &model)?)?;
+    batch.report(&scans)?;
+    let failed: Vec<(usize, String)> =
+        scans.iter().enumerate().filter_map(|(at, scan)| Some((at, scan.error.clone()?))).collect();
+    let title = args.input.display().to_string();
+    write_index(&plan, &title, &failed)?;
+    Ok(Outcome { n_scans: plan.jobs.len(), failed: failed.into_iter().map(|(_, error)| error).collect() })
+}
+
+/// What looks like a mistake in a command line, but need not be one.
+fn warnings(args: &Args, plan: &Plan) -> Vec<String> {
+    let mut warnings = plan.warnings.clone();
+    if args.outputs.addctab
+        && let Some(job) = plan.jobs.iter().find(|job| !is_mgh(&job.labels))
+    {
+        warnings.push(format!("{}: --addctab: only .mgz has a place for a colour table", job.labels.display()));
+    }
+    warnings
+}
+
+/// What became of one scan.
+#[derive(Clone, Debug, Default)]
+struct ScanResult {
+    told: Value,
+    error: Option<String>,
+}
+
+/// A scan on its way from the network to its files.
+struct Segmented {
+    at: usize,
+    scan: Box<LoadedScan>,
+    found: Found,
+    measured: Measured,
+}
+
+/// What comes to the writer.
+enum ToWrite {
+    Segmented(Box<Segmented>),
+    Kept(usize, record::Rows),
 }
 
 struct Batch<'a> {
     args: &'a Args,
-    segmenter: Box<dyn Segmenter>,
-    table: LabelTable,
-    options: SegmentOptions,
-    clock: StageClock,
+    plan: &'a Plan,
+    model: &'a Model,
+    threads: &'a Arc<Threads>,
+    clock: &'a StageClock,
     display: &'a Display,
-    tables: Tables,
-    scans: Vec<serde_json::Value>,
 }
 
 impl Batch<'_> {
-    fn scan(&mut self, job: &ScanJob, n_jobs: usize) -> Result<()> {
-        self.clock.check()?;
+    /// Runs all scans: a thread reads and prepares the next one and a thread writes the last one meanwhile. Each hands
+    /// over only when the other takes it, so that at most one scan waits on each side.
+    fn run(&self, recipe: Recipe) -> Result<Vec<ScanResult>> {
+        let jobs = &self.plan.jobs;
+        let outputs = &self.args.outputs;
+        let keep_scan = outputs.picture.is_some() || outputs.report.is_some();
+        let is_batch = jobs.len() > 1;
+        let options = model::synthseg_options(self.args).with_keep_geometry(self.args.method.keepgeom || keep_scan);
+        let loader = Loader {
+            network: &self.model.network,
+            options,
+            recipe,
+            budget: Budget { limit: self.args.machine.max_memory, is_batch },
+            skip_existing: self.args.skip_existing,
+            keep_scan,
+        };
+        let (to_network, loaded) = sync_channel(0);
+        let (to_writer, segmented) = sync_channel::<ToWrite>(0);
+        let (display, isa) = (self.display, Isa::detect().name());
+        let writer = Writer {
+            args: self.args,
+            model: self.model,
+            tables: Tables::new(self.model, self.args.method.compat),
+            reporter: Reporter::new(self.args, self.model, self.threads.count(), isa),
+        };
+        thread::scope(|scope| {
+            scope.spawn(move || loader.run(jobs, display, &to_network));
+            let writing = scope.spawn(move || self.write_all(writer, &segmented));
+            let mut results = vec![ScanResult::default(); jobs.len()];
+            let began = Instant::now();
+            for (at, job) in jobs.iter().enumerate() {
+                match self.segment(at, job, &loaded, began) {
+                    Ok(Some(scan)) => {
+                        self.clock.begin("write", 1);
+                        // Fails only when the writer has panicked, which joining it tells.
+                        let _ = to_writer.send(scan);
+                    }
+                    Ok(None) => break,
+                    Err(error) => results[at] = self.failure(job, &error),
+                }
+                if display.is_stopped() {
+                    break;
+                }
+            }
+            drop((to_writer, loaded));
+            self.clock.begin("write", 1);
+            let written = writing.join().map_err(|_| anyhow::anyhow!("writing stopped unexpectedly"))?;
+            for (at, result) in written {
+                results[at] = result;
+            }
+            Ok(results)
+        })
+    }
+
+    /// Runs the network over the next scan; nothing when no more come.
+    fn segment(
+        &self,
+        at: usize,
+        job: &ScanJob,
+        loaded: &Receiver<Result<Loaded>>,
+        began: Instant,
+    ) -> Result<Option<ToWrite>> {
         let input = job.input.display();
-        if self.args.skip_existing && job.outputs().all(Path::exists) && self.tables.keep(job) {
-            self.display.say(&format!("{input}: outputs exist, skipped"));
-            self.scans.push(json!({"input": job.input, "status": "skipped"}));
-            return Ok(());
-        }
-        if n_jobs > 1 {
-            self.display.say(&format!("{input} ({} of {n_jobs})", self.scans.len() + 1));
-        }
+        let n_jobs = self.plan.jobs.len();
         self.clock.begin("read", 1);
-        let image = read(&job.input)?;
-        let segmented = self.segmenter.segment(image.volume(), &self.options, &self.clock);
-        let segmentation = segmented.with_context(|| input.to_string())?;
-        let warnings: Vec<_> = image.warnings().iter().chain(&segmentation.warnings).collect();
+        let Ok(next) = loaded.recv() else { return Ok(None) };
+        self.clock.check()?;
+        let mut scan = match next? {
+            Loaded::Scan(scan) => scan,
+            Loaded::Done(rows) => {
+                self.display.say(&format!("{input}: outputs are there, skipped"));
+                return Ok(Some(ToWrite::Kept(at, rows)));
+            }
+        };
+        if n_jobs > 1 {
+            self.display.say(&format!("{input} ({} of {n_jobs}{})", at + 1, left(began, at, n_jobs)));
+        }
+        let before = self.stages();
+        let mut warnings = std::mem::take(&mut scan.warnings);
+        let found = match (&self.model.network, std::mem::replace(&mut scan.work, Work::Scan)) {
+            (Network::SynthSeg(synthseg), Work::Prepared(prepared, fit)) => {
+                self.say_memory(at, &fit);
+                let output = synthseg.segment_prepared(*prepared, &fit.options, self.threads, self.clock);
+                Found::SynthSeg(Box::new(output.with_context(|| input.to_string())?))
+            }
+            (Network::Other(segmenter), _) => {
+                let volume = scan.scan.as_ref().context("invariant: scans of other networks are kept")?;
+                let options = SegmentOptions::new().with_threads(Arc::clone(self.threads));
+                let found = segmenter.segment(volume, &options, self.clock).with_context(|| input.to_string())?;
+                warnings.extend(found.warnings.iter().cloned());
+                Found::Labels(Box::new(found))
+            }
+            (Network::SynthSeg(_), Work::Scan) => anyhow::bail!("invariant: scans of SynthSeg come prepared"),
+        };
         for warning in &warnings {
             self.display.say(&format!("warning: {input}: {warning}"));
         }
-        self.write(job, &image, &segmentation)?;
-        let outputs: Vec<_> = job.outputs().collect();
-        self.scans.push(json!({
-            "input": job.input,
-            "status": "done",
-            "outputs": outputs,
-            "warnings": warnings,
-        }));
-        self.display.say(&format!("{input} -> {}", job.labels.display()));
-        Ok(())
-    }
-
-    fn write(&mut self, job: &ScanJob, image: &Image, segmentation: &Segmentation) -> Result<()> {
-        if let Some(path) = &job.picture {
-            self.clock.begin("picture", 1);
-            let title = format!("{}: {}", base_name(&job.input), self.segmenter.info().summary);
-            let options = MontageOptions::new().with_title(title);
-            let (labels, volumes) = (&segmentation.labels, &segmentation.volumes);
-            let picture = montage(image.volume(), labels, volumes, &self.table, &options)
-                .with_context(|| job.input.display().to_string())?;
-            write_png(path, &picture)?;
+        let mut stages = vec![("read".to_owned(), scan.read_secs), ("prepare".to_owned(), scan.prepare_secs)];
+        for (name, secs) in self.stages() {
+            let earlier = before.iter().find(|(earlier, _)| *earlier == name).map_or(0.0, |(_, secs)| *secs);
+            if secs > earlier && name != "read" {
+                stages.push((name, secs - earlier));
+            }
         }
-        self.clock.begin("write", 1);
-        let labels = image.with_volume(segmentation.labels.clone());
-        volkit_io::write(&job.labels, &labels, &WriteOptions::new())?;
-        self.tables.add(job, segmentation)
+        let measured = Measured { stages, peak_bytes: peak_bytes(), warnings };
+        Ok(Some(ToWrite::Segmented(Box::new(Segmented { at, scan, found, measured }))))
     }
 
-    fn report(&self, threads: usize, model: &str) -> Result<()> {
+    fn write_all(&self, mut writer: Writer<'_>, segmented: &Receiver<ToWrite>) -> Vec<(usize, ScanResult)> {
+        let mut results = Vec::new();
+        for next in segmented {
+            let (at, written, told) = match next {
+                ToWrite::Kept(at, rows) => {
+                    let job = &self.plan.jobs[at];
+                    (at, writer.keep(job, &rows), json!({"input": job.input, "status": "skipped"}))
+                }
+                ToWrite::Segmented(done) => {
+                    let Segmented { at, scan, found, measured } = *done;
+                    let job = &self.plan.jobs[at];
+                    let start = Instant::now();
+                    let written = writer.write(job, &scan, &found, &measured);
+                    if written.is_ok() {
+                        self.display.say(&format!("{} -> {}", job.input.display(), job.labels.display()));
+                    }
+                    let outputs: Vec<&Path> = job.outputs().filter(|path| path.exists()).collect();
+                    let mut secs: serde_json::Map<String, Value> =
+                        measured.stages.iter().map(|(name, secs)| (name.clone(), json!(secs))).collect();
+                    secs.insert("write".into(), json!(start.elapsed().as_secs_f64()));
+                    let told = json!({
+                        "input": job.input,
+                        "status": "done",
+                        "outputs": outputs,
+                        "warnings": measured.warnings,
+                        "wall_secs": secs,
+                    });
+                    (at, written, told)
+                }
+            };
+            let job = &self.plan.jobs[at];
+            let result = match written {
+                Ok(()) => ScanResult { told, error: None },
+                Err(error) => self.failure(job, &error),
+            };
+            results.push((at, result));
+        }
+        results
+    }
+
+    fn failure(&self, job: &ScanJob, error: &anyhow::Error) -> ScanResult {
+        let line = error_line(error.as_ref());
+        self.display.say_error(&format!("error: {line}"));
+        ScanResult { told: json!({"input": job.input, "status": "failed", "error": line}), error: Some(line) }
+    }
+
+    /// Seconds of each stage so far.
+    fn stages(&self) -> Vec<(String, f64)> {
+        let report = self.clock.report("", "");
+        report.stages.into_iter().map(|stage| (stage.name, stage.wall_secs)).collect()
+    }
+
+    fn say_memory(&self, at: usize, fit: &crate::memory::Fit) {
+        if at > 0 && !fit.options.low_memory {
+            return;
+        }
+        let free = fit.free.map_or(String::new(), |free| format!(", {} free", gigabytes(free)));
+        let how = if fit.options.low_memory { "; the slower way that needs less memory" } else { "" };
+        self.display.say(&format!("needs about {}{free}{how}", gigabytes(fit.bytes)));
+    }
+
+    fn report(&self, scans: &[ScanResult]) -> Result<()> {
         let Some(path) = &self.args.json else { return Ok(()) };
         let report = self.clock.report("synthseg", env!("CARGO_PKG_VERSION"));
-        let info = self.segmenter.info();
+        let info = self.model.network.info();
+        let files = self.model.files.iter();
+        let files: Vec<Value> =
+            files.map(|file| json!({"file": file.path, "sha256": file.sha256, "kind": file.kind})).collect();
+        let scans: Vec<Value> = scans.iter().map(|scan| scan.told.clone()).filter(|told| !told.is_null()).collect();
         let text = report
             .with_isa(Isa::detect().name())
-            .with_threads(threads)
-            .with_extra("model", json!({"file": model, "kind": info.kind.name(), "summary": info.summary}))
+            .with_threads(self.threads.count())
+            .with_extra("model", json!({"kind": info.kind.name(), "summary": info.summary, "files": files}))
             .with_extra("device", self.args.device().name())
-            .with_extra("mode", "exact")
-            .with_extra("scans", self.scans.clone())
+            .with_extra("mode", self.args.machine.mode.name())
+            .with_extra("path", self.args.machine.path.resolved().name())
+            .with_extra("scans", scans)
             .to_json();
         if path.as_os_str() == "-" {
             print!("{text}");
@@ -143,45 +301,36 @@ impl Batch<'_> {
     }
 }
 
-/// Reads a scan; values that would become f64 through scaling are read as f32, which is what networks take. A
-/// compressed file that was cut, if only behind the voxels, is refused: minutes of work should not follow from it.
-fn read(path: &Path) -> Result<Image> {
-    let mut options = ReadOptions::new();
-    options.strict_gzip = true;
-    if volkit_io::probe(path)?.meta.dtype() == DType::F64 {
-        options.values = Values::F32;
+/// How long the scans that are left may take, by those done: `, about 5 min left`.
+fn left(began: Instant, n_done: usize, n_jobs: usize) -> String {
+    if n_done == 0 {
+        return String::new();
     }
-    Ok(volkit_io::read_with(path, &options)?)
+    let secs = began.elapsed().as_secs_f64() / n_done as f64 * (n_jobs - n_done) as f64;
+    format!(", about {} left", duration(Duration::from_secs_f64(secs)))
+}
+
+/// A duration as people read it: `40 s`, `5 min`, `2 h 10 min`.
+fn duration(of: Duration) -> String {
+    match of.as_secs() {
+        secs @ 0..90 => format!("{secs} s"),
+        secs @ 90..5400 => format!("{} min", (secs + 30) / 60),
+        secs => format!("{} h {} min", secs / 3600, secs % 3600 / 60),
+    }
 }
 
 pub(crate) fn report_file(args: &Args) -> Option<&Path> {
     args.json.as_deref().filter(|path| path.as_os_str() != "-")
 }
 
-/// An error with its causes on one line; causes that a message already tells are left out.
-pub(crate) fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string().replace(['\n', '\r'], " ");
-        if line.is_empty() {
-            line = text;
-        } else if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::duration;
+    use std::time::Duration;
 
     #[test]
-    fn causes_are_told_once() {
-        let cause = std::io::Error::other("disk\nfull");
-        let error = anyhow::Error::new(cause).context("a.nii: can not write");
-        assert_eq!(one_line(&error), "a.nii: can not write: disk full");
-        let told = anyhow::Error::msg("no space").context("b.nii: no space");
-        assert_eq!(one_line(&told), "b.nii: no space");
+    fn durations() {
+        let text = |secs| duration(Duration::from_secs(secs));
+        assert_eq!([text(40), text(300), text(7800)], ["40 s", "5 min", "2 h 10 min"]);
     }
 }

@@ -1,69 +1,97 @@
-//! Tables of volumes on disk: always whole, one row for each scan done so far.
+//! Tables on disk: always whole, one row for each scan done so far.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use volkit_seg::{LabelTable, Segmentation, VolumesCsv, subject_name};
+use volkit_seg::{
+    LabelTable, Segmentation, SynthSeg, SynthSegCsv, SynthSegOutput, VolumesCsv, qc_header, qc_row, subject_name,
+};
 
+use crate::model::{Model, Network};
 use crate::naming::{ScanJob, TableTarget, base_name};
 use crate::outputs::write_whole;
+use crate::record::Rows;
+
+/// Columns of the tables of volumes.
+enum Columns {
+    SynthSeg(SynthSegCsv),
+    Labels(VolumesCsv),
+}
 
 /// The tables of a run.
-#[derive(Debug)]
 pub(crate) struct Tables {
-    csv: VolumesCsv,
-    /// Rows by table, in the order of the scans; an entry of the first part is the row's subject.
-    rows: BTreeMap<PathBuf, Vec<(String, String)>>,
+    columns: Columns,
+    /// Header and rows of each table, in the order of the scans.
+    texts: BTreeMap<PathBuf, String>,
 }
 
 impl Tables {
-    /// Tables with the columns of a label table.
-    pub(crate) fn new(labels: &LabelTable) -> Self {
-        Self { csv: VolumesCsv::new(labels), rows: BTreeMap::new() }
+    /// Tables about what `model` gives; with `compat` without the columns that the published program does not have.
+    pub(crate) fn new(model: &Model, compat: bool) -> Self {
+        let columns = match &model.network {
+            Network::SynthSeg(synthseg) => Columns::SynthSeg(synthseg_columns(synthseg, compat)),
+            Network::Other(_) => Columns::Labels(labels_columns(&model.table)),
+        };
+        Self { columns, texts: BTreeMap::new() }
     }
 
-    /// Takes over the row of a scan that is done already; says whether there was one under the same header.
-    pub(crate) fn keep(&mut self, job: &ScanJob) -> bool {
-        let Some(target) = &job.table else { return true };
+    /// Rows about a scan of `SynthSeg`.
+    pub(crate) fn synthseg_rows(&self, job: &ScanJob, output: &SynthSegOutput) -> Rows {
         let subject = subject(job);
-        let Some(row) = self.stored_row(target, &subject) else { return false };
-        self.rows.entry(target.path.clone()).or_default().push((subject, row));
-        true
+        let volumes = match &self.columns {
+            Columns::SynthSeg(csv) => Some(csv.row(&subject, &output.volumes)),
+            Columns::Labels(_) => None,
+        };
+        Rows { volumes, scores: output.qc_scores.as_ref().map(|scores| qc_row(&subject, scores)) }
     }
 
-    /// Adds the row of a scan and writes its table.
-    pub(crate) fn add(&mut self, job: &ScanJob, segmentation: &Segmentation) -> Result<()> {
-        let Some(target) = &job.table else { return Ok(()) };
-        let subject = subject(job);
-        let row = self.csv.row(&subject, segmentation);
-        let rows = self.rows.entry(target.path.clone()).or_default();
-        rows.push((subject, row));
-        let text: String = rows.iter().map(|(_, row)| row.as_str()).collect();
-        write_whole(&target.path, (self.header(target) + &text).as_bytes())
+    /// Rows about a scan of another network.
+    pub(crate) fn label_rows(&self, job: &ScanJob, segmentation: &Segmentation) -> Rows {
+        let volumes = match &self.columns {
+            Columns::Labels(csv) => Some(csv.row(&subject(job), segmentation)),
+            Columns::SynthSeg(_) => None,
+        };
+        Rows { volumes, scores: None }
     }
 
-    fn header(&self, target: &TableTarget) -> String {
-        self.csv.header(if target.shared { "subject" } else { "" })
+    /// Adds rows about a scan and writes its tables.
+    pub(crate) fn add(&mut self, job: &ScanJob, rows: &Rows) -> Result<()> {
+        if let (Some(target), Some(row)) = (&job.volumes, &rows.volumes) {
+            let header = match &self.columns {
+                Columns::SynthSeg(csv) => csv.header(first_cell(target)),
+                Columns::Labels(csv) => csv.header(first_cell(target)),
+            };
+            self.append(target, header, row)?;
+        }
+        if let (Some(target), Some(row)) = (&job.scores, &rows.scores) {
+            self.append(target, qc_header(first_cell(target)), row)?;
+        }
+        Ok(())
     }
 
-    fn stored_row(&self, target: &TableTarget, subject: &str) -> Option<String> {
-        let text = stored(&target.path)?;
-        let rows = text.strip_prefix(&self.header(target))?;
-        let start = format!("{},", csv_cell(subject));
-        rows.split_inclusive("\r\n").find(|row| row.starts_with(&start)).map(str::to_owned)
+    fn append(&mut self, target: &TableTarget, header: String, row: &str) -> Result<()> {
+        let text = self.texts.entry(target.path.clone()).or_insert(header);
+        text.push_str(row);
+        write_whole(&target.path, text.as_bytes())
     }
 }
 
-fn stored(path: &Path) -> Option<String> {
-    fs::read_to_string(path).ok()
+fn synthseg_columns(synthseg: &SynthSeg, compat: bool) -> SynthSegCsv {
+    let networks = synthseg.networks();
+    let csv = SynthSegCsv::new(networks.segmentation.structures());
+    let csv = if networks.parcellation.is_some() { csv.with_parcels() } else { csv };
+    if compat { csv } else { csv.with_tissues() }
+}
+
+fn labels_columns(table: &LabelTable) -> VolumesCsv {
+    VolumesCsv::new(table)
+}
+
+fn first_cell(target: &TableTarget) -> &'static str {
+    if target.shared { "subject" } else { "" }
 }
 
 fn subject(job: &ScanJob) -> String {
     subject_name(&base_name(&job.input)).to_owned()
-}
-
-fn csv_cell(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{Bench, block_scan};
+use crate::bench::{BLOCK_AFFINE, Bench, block_scan, threshold_weights};
 
 const MODEL: &str = "--model model.safetensors";
 
@@ -22,6 +22,8 @@ fn a_folder_with_one_bad_scan_gives_the_others() {
         bench.listing().into_iter().filter(|n| n.starts_with("out") || n.starts_with("pic")).collect();
     let wanted = [
         "out",
+        "out/.a_synthseg.nii.gz.synthseg.json",
+        "out/.c_synthseg.mgz.synthseg.json",
         "out/a_synthseg.nii.gz",
         "out/c_synthseg.mgz",
         "pictures",
@@ -80,29 +82,63 @@ fn lists_and_folders_that_do_not_fit_are_refused_before_any_work() {
     }
 }
 
+/// Outputs are marked, so that making them anew shows.
+fn mark(bench: &Bench, name: &str) {
+    let path = bench.path(name);
+    let marked = fs::metadata(&path).unwrap().modified().unwrap() - std::time::Duration::from_secs(86_400);
+    fs::File::options().append(true).open(&path).unwrap().set_modified(marked).unwrap();
+}
+
+fn is_marked(bench: &Bench, name: &str) -> bool {
+    fs::metadata(bench.path(name)).unwrap().modified().unwrap().elapsed().unwrap().as_secs() > 80_000
+}
+
 #[test]
 fn existing_outputs_are_skipped_on_request_only() {
     let bench = Bench::new();
     bench.scan("in/a.nii");
     bench.scan("in/b.nii");
+    let (a, b) = ("out/a_synthseg.nii", "out/b_synthseg.nii");
     let arguments = format!("--i in {MODEL} --o out --vol v.csv");
     bench.done(&arguments);
     let table = bench.read("v.csv");
-    let labels = fs::read(bench.path("out/a_synthseg.nii")).unwrap();
-    bench.text("out/a_synthseg.nii", "kept");
-    fs::remove_file(bench.path("out/b_synthseg.nii")).unwrap();
-    let ran = bench.done(&format!("{arguments} --skip-existing"));
-    assert!(ran.stderr.contains("in/a.nii: outputs exist, skipped"), "{}", ran.stderr);
-    assert_eq!((bench.read("out/a_synthseg.nii").as_str(), bench.read("v.csv")), ("kept", table.clone()));
-    assert!(bench.path("out/b_synthseg.nii").is_file());
-
-    // A table without the scan's row does not count as that scan's output.
-    bench.text("v.csv", "subject,label 1\r\nb.nii,512000.0\r\n");
-    bench.done(&format!("{arguments} --skip-existing"));
-    assert_eq!((fs::read(bench.path("out/a_synthseg.nii")).unwrap(), bench.read("v.csv")), (labels.clone(), table));
-    bench.text("out/a_synthseg.nii", "stale");
+    mark(&bench, a);
+    mark(&bench, b);
     bench.done(&arguments);
-    assert_eq!(fs::read(bench.path("out/a_synthseg.nii")).unwrap(), labels);
+    assert!(!is_marked(&bench, a) && !is_marked(&bench, b), "without the flag everything is made anew");
+
+    // One output is missing, and the table.
+    mark(&bench, a);
+    fs::remove_file(bench.path(b)).unwrap();
+    fs::remove_file(bench.path("v.csv")).unwrap();
+    let arguments = format!("{arguments} --skip-existing");
+    let ran = bench.done(&arguments);
+    assert!(ran.stderr.contains("in/a.nii: outputs are there, skipped"), "{}", ran.stderr);
+    assert!(is_marked(&bench, a) && !is_marked(&bench, b));
+    assert_eq!(bench.read("v.csv"), table);
+
+    // Another scan under the same name, another size of an output, another record, another flag, other weights.
+    mark(&bench, b);
+    bench.volume("in/a.nii", &volkit_core::Volume::new([40, 36, 32], vec![7i16; 46_080], BLOCK_AFFINE).unwrap());
+    bench.done(&arguments);
+    assert!(!is_marked(&bench, a) && is_marked(&bench, b), "the scan changed");
+    fs::OpenOptions::new().append(true).open(bench.path(a)).unwrap().set_len(500).unwrap();
+    bench.done(&arguments);
+    assert_eq!(fs::metadata(bench.path(a)).unwrap().len(), fs::metadata(bench.path(b)).unwrap().len());
+    fs::remove_file(bench.path("out/.b_synthseg.nii.synthseg.json")).unwrap();
+    mark(&bench, a);
+    bench.done(&arguments);
+    assert!(is_marked(&bench, a) && !is_marked(&bench, b), "the record is gone");
+    mark(&bench, b);
+    bench.text("names.txt", "1 Block 1 2 3 0\n");
+    bench.done(&format!("{arguments} --labels names.txt"));
+    assert!(!is_marked(&bench, a) && !is_marked(&bench, b), "the names changed");
+    mark(&bench, a);
+    let mut weights = threshold_weights();
+    weights.insert("layers.0.bias", volkit_core::Array::new([2], vec![0.0f32, -0.6]).unwrap());
+    volkit_io::write_safetensors(bench.path("model.safetensors"), &weights).unwrap();
+    bench.done(&format!("{arguments} --labels names.txt"));
+    assert!(!is_marked(&bench, a), "the weights changed");
 }
 
 #[test]

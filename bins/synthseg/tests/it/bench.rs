@@ -52,7 +52,12 @@ impl Bench {
 
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_synthseg"));
-        command.current_dir(self.folder.path()).args(arguments.split_whitespace()).env_remove("VOLKIT_MODELS");
+        command
+            .current_dir(self.folder.path())
+            .args(arguments.split_whitespace())
+            .env_remove("VOLKIT_MODELS")
+            .env_remove("FREESURFER_HOME");
+        command.env("XDG_DATA_HOME", self.folder.path().join("data")).env("HOME", self.folder.path());
         command
     }
 

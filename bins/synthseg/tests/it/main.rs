@@ -5,4 +5,6 @@ mod bad_input;
 mod batches;
 mod bench;
 mod interrupt;
+mod nets;
 mod single;
+mod synthseg;

@@ -1,0 +1,189 @@
+//! Where weight files are, and what they hold.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sha2::{Digest as _, Sha256};
+use volkit_core::ArrayStore;
+use volkit_io::{KerasStore, SafetensorsStore};
+use volkit_seg::ModelKind;
+
+use crate::args::ModelArgs;
+
+const MODELS_VARIABLE: &str = "VOLKIT_MODELS";
+const FREESURFER_VARIABLE: &str = "FREESURFER_HOME";
+/// Where people get the published weights.
+const ORIGIN: &str = "SynthSeg's weights come with FreeSurfer (the folder 'models' of its installation) and with the \
+                      SynthSeg repository of its authors (github.com/BBillot/SynthSeg, folder 'models' and its README)";
+/// Suffixes of weight files, the faster to load first.
+const SUFFIXES: [&str; 2] = ["safetensors", "h5"];
+/// First bytes of an HDF5 file.
+const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+/// Bytes that are hashed at a time.
+const HASH_BLOCK: usize = 1 << 20;
+
+/// A file of weights, opened.
+pub(crate) struct ModelFile {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: String,
+    pub(crate) kind: ModelKind,
+    pub(crate) store: Box<dyn ArrayStore>,
+}
+
+impl ModelFile {
+    /// Opens a file; its content decides how it is read.
+    pub(crate) fn open(path: PathBuf) -> Result<Self> {
+        let store: Box<dyn ArrayStore> =
+            if is_hdf5(&path)? { Box::new(KerasStore::open(&path)?) } else { Box::new(SafetensorsStore::open(&path)?) };
+        let kind = ModelKind::recognise(store.as_ref()).with_context(|| path.display().to_string())?;
+        let sha256 = file_sha256(&path)?;
+        Ok(Self { path, sha256, kind, store })
+    }
+}
+
+fn is_hdf5(path: &Path) -> Result<bool> {
+    let mut start = [0; HDF5_SIGNATURE.len()];
+    let mut file = File::open(path).with_context(|| format!("{}: can not read", path.display()))?;
+    match file.read_exact(&mut start) {
+        Ok(()) => Ok(start == HDF5_SIGNATURE),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("{}: can not read", path.display())),
+    }
+}
+
+/// SHA-256 of a file's content, in hexadecimal.
+pub(crate) fn file_sha256(path: &Path) -> Result<String> {
+    let context = || format!("{}: can not read", path.display());
+    let mut file = File::open(path).with_context(context)?;
+    let (mut hash, mut block) = (Sha256::new(), vec![0; HASH_BLOCK]);
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(hexadecimal(&hash.finalize())),
+            Ok(n) => hash.update(&block[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).with_context(context),
+        }
+    }
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub(crate) fn text_sha256(text: &str) -> String {
+    hexadecimal(&Sha256::digest(text.as_bytes()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A folder that is looked in, and how the message about a missing model calls it.
+struct Place {
+    folder: Option<PathBuf>,
+    name: String,
+}
+
+/// Folders of models, in the order in which they are looked in.
+pub(crate) struct Places(Vec<Place>);
+
+impl Places {
+    /// Those of a command line: `--models`, the folders of explicit weights, the environment, the user's data folder.
+    pub(crate) fn new(args: &ModelArgs) -> Self {
+        let mut places = Vec::new();
+        if let Some(folder) = &args.models {
+            places.push(Place { folder: Some(folder.clone()), name: format!("--models '{}'", folder.display()) });
+        }
+        for folder in args.model.iter().filter(|path| path.is_file()).filter_map(|path| path.parent()) {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            places
+                .push(Place { folder: Some(folder.to_owned()), name: format!("'{}' (of --model)", folder.display()) });
+        }
+        let mut of_variable = |variable: &str, below: &str| {
+            let folder = env::var_os(variable).filter(|value| !value.is_empty());
+            let folder =
+                folder.map(|value| if below.is_empty() { value.into() } else { Path::new(&value).join(below) });
+            let name = match &folder {
+                Some(folder) => format!("'{}' ({variable})", folder.display()),
+                None => format!("{variable} (not set)"),
+            };
+            places.push(Place { folder, name });
+        };
+        of_variable(MODELS_VARIABLE, "");
+        of_variable(FREESURFER_VARIABLE, "models");
+        if let Some(folder) = user_folder() {
+            places.push(Place { name: format!("'{}'", folder.display()), folder: Some(folder) });
+        }
+        Self(places)
+    }
+
+    /// The weights of a published network.
+    pub(crate) fn find(&self, name: &str) -> Result<PathBuf> {
+        self.named(name).with_context(|| {
+            format!("{}. Name a file with --model, or a folder with --models. {ORIGIN}", self.not_found(name))
+        })
+    }
+
+    /// What `--model` names: a path that exists, else a file or a name without suffix in the folders of models.
+    pub(crate) fn resolve(&self, asked: &Path) -> Result<PathBuf> {
+        if asked.is_file() {
+            return Ok(asked.to_owned());
+        }
+        ensure!(!asked.is_dir(), "{}: --model is a folder, expected a weight file", asked.display());
+        let plain = asked.components().count() == 1;
+        let in_folder = |place: &Place| place.folder.as_ref().map(|folder| folder.join(asked));
+        if let Some(path) = self.0.iter().filter_map(in_folder).find(|path| path.is_file()) {
+            return Ok(path);
+        }
+        if let Some(path) = asked.to_str().filter(|_| plain).and_then(|name| self.named(name)) {
+            return Ok(path);
+        }
+        bail!("{}: no such file; {}", asked.display(), self.not_found(&asked.display().to_string()))
+    }
+
+    fn named(&self, name: &str) -> Option<PathBuf> {
+        let folders = self.0.iter().filter_map(|place| place.folder.as_ref());
+        let files = folders.flat_map(|folder| SUFFIXES.map(|suffix| folder.join(format!("{name}.{suffix}"))));
+        files.into_iter().find(|file| file.is_file())
+    }
+
+    fn not_found(&self, name: &str) -> String {
+        let names: Vec<&str> = self.0.iter().map(|place| place.name.as_str()).collect();
+        format!(
+            "no model '{name}' ({}) in {}",
+            SUFFIXES.map(|suffix| format!(".{suffix}")).join(", "),
+            names.join(", ")
+        )
+    }
+}
+
+/// Folder of models in the user's data folder.
+fn user_folder() -> Option<PathBuf> {
+    let of = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = if cfg!(windows) {
+        of("APPDATA")?
+    } else if cfg!(target_os = "macos") {
+        of("HOME")?.join("Library/Application Support")
+    } else {
+        of("XDG_DATA_HOME").or_else(|| Some(of("HOME")?.join(".local/share")))?
+    };
+    Some(data.join("volkit/models"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{file_sha256, is_hdf5, text_sha256};
+
+    #[test]
+    fn hashes_and_signatures() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "abc").unwrap();
+        let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!((file_sha256(&path).unwrap().as_str(), text_sha256("abc").as_str()), (wanted, wanted));
+        assert!(!is_hdf5(&path).unwrap());
+        std::fs::write(&path, b"\x89HDF\r\n\x1a\nrest").unwrap();
+        assert!(is_hdf5(&path).unwrap());
+        assert!(is_hdf5(&folder.path().join("b")).is_err());
+    }
+}
