@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use volkit_kernels::Mode;
 
-/// Shows that volkit gives the right answers on this machine, and makes phantoms to try it with.
+use crate::bench_args::{CompareArgs, GateArgs, ReportArgs, RunArgs};
+
+/// Shows that volkit gives the right answers on this machine and how fast, and makes phantoms to try it with.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -14,22 +17,28 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Compare(CompareArgs),
     Conformance(ConformanceArgs),
     Doctor(DoctorArgs),
+    Gate(GateArgs),
     Phantom(PhantomArgs),
+    Report(ReportArgs),
+    Run(RunArgs),
 }
 
 /// Compares what volkit computes with a folder of expected results.
 ///
 /// Prints one line a case (name, the error nearest to its tolerance, that tolerance, ok or FAIL or skipped with the
-/// reason) and a last line `N passed, N failed, N skipped`. Exit status: 0 when no case failed, 1 when one did or the
+/// reason, or differs: where volkit is documented to do otherwise, with the section and the size) and a last line
+/// `N passed, N failed, N skipped`. Exit status: 0 when no case failed, 1 when one did or the
 /// folder can not be read, 2 for a wrong command line.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  volbench conformance volume\n  \
                         volbench conformance meshnet my-golden/meshnet --threads 4 --json report.json")]
 pub(crate) struct ConformanceArgs {
-    /// Which results: `volume` (files), `geometry` (orientation, resampling, percentiles) or `meshnet` (networks)
-    #[arg(value_parser = ["volume", "geometry", "meshnet"])]
+    /// Which results: `volume` (files), `geometry` (orientation, resampling, percentiles), `meshnet` or `synthseg`
+    /// (networks), or `tiling` (sliding windows)
+    #[arg(value_parser = ["volume", "geometry", "meshnet", "synthseg", "tiling"])]
     pub(crate) suite: String,
     /// Folder with the expected results [default: `$VOLKIT_SHARED/golden/SUITE`, else golden/SUITE in a folder `shared`
     /// beside the repository that the current directory lies in; geometry is in golden/volume/geometry]
@@ -40,6 +49,15 @@ pub(crate) struct ConformanceArgs {
     /// Threads of networks; 0 is one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
+    /// Everything must be as in the program that the results are from, also where that is thought wrong (`synthseg`)
+    #[arg(long)]
+    pub(crate) compat: bool,
+    /// How networks compute sums: exact, strict or fast-math
+    #[arg(long, value_name = "MODE", default_value = "exact", value_parser = parse_mode)]
+    pub(crate) mode: Mode,
+    /// Weights that the folder asks for and does not hold (.h5 or .safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
 }
 
 /// Shows what this machine offers and checks every instruction set against the portable code.
@@ -129,4 +147,8 @@ pub(crate) struct MeshNetArgs {
     /// Which weights
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+fn parse_mode(text: &str) -> Result<Mode, String> {
+    Mode::from_name(text).ok_or_else(|| format!("expected one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }

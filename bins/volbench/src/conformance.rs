@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use volkit_conformance::{Suite, SuiteOptions, SuiteReport};
+use volkit_conformance::{Suite, SuiteOptions};
 use volkit_core::BoxError;
 
 use crate::args::ConformanceArgs;
+use crate::json_out::{is_alone, write_json};
 
 /// Names the folder that golden folders and models lie in.
 const SHARED_VARIABLE: &str = "VOLKIT_SHARED";
@@ -18,36 +19,26 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode, BoxError> {
         Some(folder) => folder.clone(),
         None => default_folder(suite)?,
     };
-    let json_only = args.json.as_deref() == Some(Path::new("-"));
-    let mut out = std::io::stdout().lock();
-    let options = SuiteOptions::new().with_threads(args.threads);
+    let json_only = is_alone(args.json.as_deref());
+    let options = SuiteOptions::new()
+        .with_threads(args.threads)
+        .with_compat(args.compat)
+        .with_mode(args.mode)
+        .with_model(args.model.clone());
     let report = volkit_conformance::run(suite, &folder, &options, &mut |case| {
         if !json_only {
             // Whoever reads the lines may have had enough; the exit status still tells.
+            let mut out = std::io::stdout().lock();
             let _ = writeln!(out, "{case}").and_then(|()| out.flush());
         }
     })?;
-    match &args.json {
-        Some(_) if json_only => write_json(&report, &mut out)?,
-        Some(path) => {
-            let write = |path: &Path| -> Result<(), BoxError> {
-                let mut bytes = Vec::new();
-                write_json(&report, &mut bytes)?;
-                Ok(std::fs::write(path, bytes)?)
-            };
-            write(path).map_err(|error| format!("{}: can not be written: {error}", path.display()))?;
-        }
-        None => {}
+    if let Some(path) = &args.json {
+        write_json(path, &report)?;
     }
     if !json_only {
-        let _ = writeln!(out, "{}", report.summary());
+        let _ = writeln!(std::io::stdout(), "{}", report.summary());
     }
     Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn write_json(report: &SuiteReport, out: &mut dyn std::io::Write) -> Result<(), BoxError> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
-    Ok(writeln!(out)?)
 }
 
 fn default_folder(suite: Suite) -> Result<PathBuf, BoxError> {

@@ -18,6 +18,9 @@ struct Part {
     state: &'static str,
 }
 
+/// This program links the kernels only, which run on the processor.
+const NO_GPU: &str = "not part of this program";
+
 /// Everything that `doctor` finds.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -38,14 +41,8 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, BoxError> {
         version: env!("CARGO_PKG_VERSION"),
         machine: Machine::detect(),
         instruction_sets,
-        devices: parts(&[("CUDA", "not built in"), ("Metal", "not built in")]),
-        formats: parts(&[
-            ("NIfTI-1, NIfTI-2, Analyze 7.5", "built in"),
-            ("MGH, MGZ", "built in"),
-            ("npz, safetensors", "built in"),
-            ("HDF5", "not built in"),
-            ("Zarr", "not built in"),
-        ]),
+        devices: ["CUDA", "Metal"].map(|name| Part { name, state: NO_GPU }).into(),
+        formats: formats(),
         ok,
     };
     if args.json {
@@ -56,8 +53,17 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, BoxError> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn parts(list: &[(&'static str, &'static str)]) -> Vec<Part> {
-    list.iter().map(|&(name, state)| Part { name, state }).collect()
+/// What the input and output crate of this build offers.
+fn formats() -> Vec<Part> {
+    let mut list: Vec<(&'static str, bool)> = volkit_io::formats().iter().map(|format| (format.name(), true)).collect();
+    list.extend([("HDF5 weights", volkit_io::HDF5_WEIGHTS), ("HDF5 volumes", volkit_io::has_suffix(".h5"))]);
+    list.push(("Zarr volumes", volkit_io::has_suffix(".zarr")));
+    parts(&list)
+}
+
+fn parts(list: &[(&'static str, bool)]) -> Vec<Part> {
+    let state = |is_built: bool| if is_built { "built in" } else { "not built in" };
+    list.iter().map(|&(name, is_built)| Part { name, state: state(is_built) }).collect()
 }
 
 impl fmt::Display for Report {

@@ -29,7 +29,9 @@ pub(crate) fn self_check(isa: Isa) -> SelfCheck {
     };
     match differences() {
         Ok(largest) => SelfCheck { ok: largest == 0.0, largest_difference: Some(largest), error: None },
-        Err(error) => SelfCheck { ok: false, largest_difference: None, error: Some(crate::chain(error.as_ref())) },
+        Err(error) => {
+            SelfCheck { ok: false, largest_difference: None, error: Some(volkit_core::error_line(error.as_ref())) }
+        }
     }
 }
 

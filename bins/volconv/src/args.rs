@@ -54,12 +54,17 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "CODES")]
     pub(crate) orient: Option<Orientation>,
     /// Resamples to this spacing in millimetres (one number, or one per axis after --orient); the centre of the volume
-    /// stays where it is and its extent is rounded to whole voxels
+    /// stays where it is and its extent is rounded to whole voxels. Along axes that become coarser the volume is
+    /// smoothed first (not with --order 0), so that a voxel as wide as the old spacing becomes as wide as the new one:
+    /// a Gaussian of FWHM sqrt(new^2 - old^2)
     #[arg(long, value_name = "MM[,MM,MM]", value_delimiter = ',')]
     pub(crate) spacing: Option<Vec<f64>>,
     /// Interpolation with --spacing: 0 nearest voxel (for labels), 1 linear, 3 cubic spline
     #[arg(long, value_name = "0|1|3", default_value = "1", value_parser = order, requires = "spacing")]
     pub(crate) order: Order,
+    /// Samples at a coarser spacing without smoothing first
+    #[arg(long, requires = "spacing")]
+    pub(crate) no_smooth: bool,
     /// Replaces the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -84,8 +89,9 @@ pub(crate) struct InfoArgs {
 /// Compares two volumes, or two tables (.csv, .tsv).
 ///
 /// Volumes: shapes, places in the world, numbers of voxels that differ, largest difference, and Dice for every label of
-/// label maps. Tables: per column, the cells that differ and the largest difference. Exit status 1 when they differ by
-/// more than is allowed.
+/// label maps; 64-bit integers are compared exactly. Tables: rows are matched by their first cell, columns by name; per
+/// column, the cells that differ and the largest difference, absolute and relative; texts must be equal; rows or columns
+/// that only one table has are told. Exit status 1 when they differ by more than is allowed.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  volconv diff mine.nii.gz theirs.nii.gz --max-different 368\n  \
                         volconv diff a.csv b.csv --tolerance 0.5")]
@@ -107,8 +113,8 @@ pub(crate) struct DiffArgs {
 
 /// Turns the weights of a Keras network (HDF5) into a safetensors file, which loads faster and needs no HDF5 reader.
 ///
-/// Arrays keep their names and shapes; the order of the layers, Keras's version and backend and the checksum of the HDF5
-/// file are kept in the header. Both kinds of files are read: those of `save_weights` and those of a whole model.
+/// Arrays keep their names and shapes; the order of the layers, Keras's version and backend, name and SHA-256 of the
+/// HDF5 file are kept in the header. Both kinds of files are read: those of `save_weights` and those of a whole model.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  volconv weights synthseg_2.0.h5 synthseg_2.0.safetensors\n  \
                         volconv weights synthseg_2.0.h5 small.safetensors --half\n  \

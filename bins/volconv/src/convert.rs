@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use volkit_core::{BoxError, Volume};
-use volkit_geom::{Grid, Order, Orientation, Outside, Resampling, reorient, resample};
+use volkit_core::{BoxError, DType, Volume, Voxels};
+use volkit_geom::{Gaussian, Grid, Order, Orientation, Outside, Resampling, coarsening_sigma, reorient, resample};
 use volkit_io::{WriteOptions, read, write};
 
 use crate::args::ConvertArgs;
@@ -49,13 +49,15 @@ fn transform(volume: &Volume, args: &ConvertArgs) -> Result<Option<Volume>, BoxE
             [x, y, z] => [x, y, z],
             _ => return Err(format!("--spacing takes 1 or 3 numbers, got {}", spacing.len()).into()),
         };
-        changed = Some(with_spacing(changed.as_ref().unwrap_or(volume), spacing_mm, args.order)?);
+        let smooth = !args.no_smooth && args.order != Order::Nearest;
+        changed = Some(with_spacing(changed.as_ref().unwrap_or(volume), spacing_mm, args.order, smooth)?);
     }
     Ok(changed)
 }
 
-/// The same box of the world on voxels of another size, its centre unmoved.
-fn with_spacing(volume: &Volume, spacing_mm: [f64; 3], order: Order) -> Result<Volume, BoxError> {
+/// The same box of the world on voxels of another size, its centre unmoved; with `smooth`, blurred along the axes that
+/// become coarser.
+fn with_spacing(volume: &Volume, spacing_mm: [f64; 3], order: Order, smooth: bool) -> Result<Volume, BoxError> {
     let old = Grid::of(volume);
     let old_mm = old.spacing_mm();
     let extent = |axis: usize| old.size[axis] as f64 * old_mm[axis] / spacing_mm[axis];
@@ -67,5 +69,21 @@ fn with_spacing(volume: &Volume, spacing_mm: [f64; 3], order: Order) -> Result<V
     let (from, to, origin) = (middle(&grid), middle(&old), grid.affine.translation());
     let origin = [0, 1, 2].map(|axis| origin[axis] + to[axis] - from[axis]);
     let grid = Grid::new(grid.size, grid.affine.with_translation(origin));
-    Ok(resample(volume, &grid, &Resampling::new(order).with_outside(Outside::Nearest))?)
+    let how = Resampling::new(order).with_outside(Outside::Nearest);
+    let sigma = coarsening_sigma(old_mm, spacing_mm);
+    if !smooth || sigma == [0.0; 3] || !volume.dtype().is_real() {
+        return Ok(resample(volume, &grid, &how)?);
+    }
+    // Integers are rounded once, at the end.
+    let wide = matches!(volume.dtype(), DType::I32 | DType::U32 | DType::I64 | DType::U64 | DType::F64 | DType::F128);
+    let values = if wide { volume.cast::<f64>()? } else { volume.cast::<f32>()? };
+    let smoothed = Gaussian::new(sigma).apply(&values)?;
+    as_dtype(&resample(&smoothed, &grid, &how)?, volume.dtype())
+}
+
+/// The same volume in another element type.
+fn as_dtype(volume: &Volume, dtype: DType) -> Result<Volume, BoxError> {
+    let mut voxels = Voxels::zeros(dtype, volume.meta().n_voxels())?;
+    volume.voxels().view().convert_into(voxels.view_mut())?;
+    Ok(Volume::from_meta(volume.meta().clone(), voxels)?)
 }

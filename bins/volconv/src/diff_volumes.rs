@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
-use volkit_bench::{LabelDice, compare, dice, different_values};
+use volkit_bench::{LabelDice, compare_voxels, dice};
 use volkit_core::{BoxError, Volume};
 use volkit_io::read;
 
@@ -61,7 +61,7 @@ pub(crate) fn compare_files(args: &DiffArgs) -> Result<VolumeDiff, BoxError> {
         return Ok(report);
     }
     let shift = largest_shift_mm(&a, &b);
-    let voxels = compare_voxels(&a, &b, args)?;
+    let voxels = voxel_differences(&a, &b, args)?;
     report.same = shift <= PLACE_TOLERANCE_MM && voxels.different <= voxels.allowed;
     report.largest_shift_mm = Some(shift);
     report.voxels = Some(voxels);
@@ -84,7 +84,7 @@ fn largest_shift_mm(a: &Volume, b: &Volume) -> f64 {
     (0..8).map(shift).fold(0.0, f64::max)
 }
 
-fn compare_voxels(a: &Volume, b: &Volume, args: &DiffArgs) -> Result<VoxelDiff, BoxError> {
+fn voxel_differences(a: &Volume, b: &Volume, args: &DiffArgs) -> Result<VoxelDiff, BoxError> {
     let n = a.meta().n_voxels() as u64;
     let mut report = VoxelDiff {
         n,
@@ -106,12 +106,13 @@ fn compare_voxels(a: &Volume, b: &Volume, args: &DiffArgs) -> Result<VoxelDiff, 
         }
         return Ok(report);
     }
-    let (left, right) = (a.to_real::<f64>()?, b.to_real::<f64>()?);
-    let difference = compare(&left, &right)?;
-    report.different = different_values(&left, &right, args.tolerance)?;
+    let (difference, different) = compare_voxels(a.voxels().view(), b.voxels().view(), args.tolerance)?;
+    report.different = different;
     report.max_difference = Some(difference.max);
     report.mean_absolute_difference = Some(difference.mean_absolute);
     report.not_finite = difference.n_mismatch;
+    // Labels are small, so f64 holds them whatever type they are stored in.
+    let (left, right) = (a.to_real::<f64>()?, b.to_real::<f64>()?);
     if is_label_map(&left) && is_label_map(&right) {
         let labels = |values: &[f64]| values.iter().map(|&x| x as i64).collect::<Vec<_>>();
         report.labels = dice(&labels(&left), &labels(&right))?;

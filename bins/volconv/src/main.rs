@@ -11,10 +11,10 @@ mod info_text;
 mod table;
 mod weights;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use volkit_core::error_line;
 
 use crate::args::{Args, Command};
 
@@ -28,23 +28,8 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("volconv: {}", chain(error.as_ref()));
+            eprintln!("volconv: {}", error_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some messages carry their cause already.
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -10,6 +10,8 @@ use volkit_io::{IoError, KerasStore, SafetensorsStore, write_safetensors};
 
 use crate::args::WeightsArgs;
 
+/// Key of the name of the file that the weights came from.
+const SOURCE_NAME_KEY: &str = "source";
 /// Key of the SHA-256 of the file that the weights came from.
 const SOURCE_KEY: &str = "source_sha256";
 
@@ -72,6 +74,8 @@ fn convert(input: &Path, output: &Path, half: bool) -> Result<(), BoxError> {
     for (key, text) in store.all_metadata() {
         copy.set_metadata(key, text);
     }
+    let name = input.file_name().unwrap_or_default().to_string_lossy();
+    copy.set_metadata(SOURCE_NAME_KEY, name);
     copy.set_metadata(SOURCE_KEY, sha256(input)?);
     write_safetensors(output, &copy)?;
     let n_arrays = copy.arrays().len();

@@ -67,6 +67,8 @@ fn folders_that_can_not_be_run() {
         (&["conformance", "geometry", "none"][..], 1, "none: no such folder"),
         (&["conformance", "volume", "empty"], 1, "empty: holds none of nifti/index.json"),
         (&["conformance", "meshnet", "empty"], 1, "empty: holds none of index.json"),
+        (&["conformance", "synthseg", "empty", "--compat"], 1, "empty: holds none of preprocess.json"),
+        (&["conformance", "synthseg", "empty", "--mode", "loose"], 2, "exact, strict, fast-math"),
         (&["conformance", "volumes"], 2, "volumes"),
         (&["conformance"], 2, "SUITE"),
     ] {

@@ -31,8 +31,9 @@ fn text_and_the_choice_by_variable() {
     assert_eq!(run.code, 0, "{}", run.err);
     for line in [
         "scalar        chosen: named by VOLKIT_ISA; self-check ok, largest difference to portable code 0e0",
-        "CUDA: not built in",
-        "HDF5: not built in",
+        "CUDA: not part of this program",
+        "NIfTI: built in",
+        "HDF5 weights: built in",
         "all checks passed",
     ] {
         assert!(run.out.lines().any(|found| found == line), "'{line}' is not in\n{}", run.out);

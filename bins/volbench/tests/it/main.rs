@@ -1,8 +1,10 @@
 //! The command line of volbench.
 #![allow(clippy::unwrap_used)]
 
+mod compare;
 mod conformance;
 mod doctor;
+mod gate;
 mod phantom;
 
 use std::path::Path;

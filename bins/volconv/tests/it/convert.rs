@@ -1,8 +1,8 @@
 //! `volconv convert`.
 
-use volkit_core::{DType, Volume};
+use volkit_core::{Affine, DType, Volume};
 use volkit_geom::Orientation;
-use volkit_io::read;
+use volkit_io::{Image, WriteOptions, read, write};
 
 use crate::{counting, one_line, save, volconv};
 
@@ -53,10 +53,40 @@ fn spacing_keeps_the_box_of_the_world() {
         let (i, j, k) = (index % 8, index / 8 % 6, index / 48);
         assert_eq!(*value, old[i / 2 + 4 * (j / 2 + 3 * (k / 2))], "voxel {i}, {j}, {k}");
     }
-    let run = volconv(folder.path(), &["convert", "in.nii", "coarse.nii", "--spacing", "4,2,2"]);
+    let run = volconv(folder.path(), &["convert", "in.nii", "coarse.nii", "--spacing", "4,2,2", "--no-smooth"]);
     assert_eq!(run.code, 0, "{}", run.err);
     // Linear, half way between two voxels; half away from zero.
     assert_eq!(load(&path("coarse.nii")).to_real::<i16>().unwrap()[..2], [1, 3]);
+}
+
+#[test]
+fn coarser_grids_are_smoothed_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    save(&path("in.nii"), counting());
+    let run = volconv(folder.path(), &["convert", "in.nii", "coarse.nii", "--spacing", "4,2,2"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    let coarse = load(&path("coarse.nii"));
+    assert_eq!(coarse.dtype(), DType::I16);
+    // Rows 0 1 2 3, sigma sqrt(3) / 2.3548 = 0.7355 voxels, ends reflected: 0.256 1.014 1.986 2.744; half way between
+    // two of them 0.635 and 2.365. The other axes keep their spacing and are not touched.
+    assert_eq!(coarse.to_real::<i16>().unwrap()[..4], [1, 2, 5, 6]);
+
+    // Stripes as fine as a voxel: on voxels of three their mean remains, sampled they would all be 0 or all 100.
+    let stripes: Vec<f32> = (0..30 * 30 * 30).map(|i| if i % 30 % 2 == 0 { 0.0 } else { 100.0 }).collect();
+    let image = Image::new(Volume::new([30, 30, 30], stripes, Affine::IDENTITY).unwrap());
+    write(path("stripes.nii"), &image, &WriteOptions::default()).unwrap();
+    let coarse = |name: &str, more: &[&str]| {
+        let args = [&["convert", "stripes.nii", name, "--spacing", "3"], more].concat();
+        let run = volconv(folder.path(), &args);
+        assert_eq!(run.code, 0, "{}", run.err);
+        load(&path(name)).to_real::<f32>().unwrap()
+    };
+    // At the ends the reflected stripe is twice as wide, which leaves 100 (w2 - w3 + w4) = 7 of it.
+    assert!(coarse("smooth.nii", &[]).iter().all(|value| (value - 50.0).abs() < 8.0));
+    for (name, more) in [("sharp.nii", &["--no-smooth"][..]), ("nearest.nii", &["--order", "0"])] {
+        assert!(coarse(name, more).iter().all(|value| *value == 0.0 || *value == 100.0), "{name}");
+    }
 }
 
 #[test]

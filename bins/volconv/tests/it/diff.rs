@@ -1,6 +1,8 @@
 //! `volconv diff`: figures and exit codes.
 
 use serde_json::Value;
+use volkit_core::{Affine, Volume, Voxels};
+use volkit_io::{Image, WriteOptions, write};
 
 use crate::{counting, one_line, save, volconv};
 
@@ -71,28 +73,95 @@ fn colours_are_the_same_or_not() {
 }
 
 #[test]
+fn wide_integers_are_compared_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // f64 can not tell these apart.
+    let big = (1i64 << 60) + 1;
+    let mut values = vec![big; 24];
+    let save_wide = |name: &str, voxels: Voxels| {
+        let volume = Volume::new([4, 3, 2], voxels, Affine::IDENTITY).unwrap();
+        let options = WriteOptions::default().with_dtype(volume.dtype());
+        write(path(name), &Image::new(volume), &options).unwrap();
+    };
+    save_wide("a.nii", values.clone().into());
+    values[9] += 1;
+    save_wide("b.nii", values.clone().into());
+    save_wide("unsigned.nii", values.iter().map(|&v| v as u64).collect::<Vec<u64>>().into());
+    assert_eq!(volconv(folder.path(), &["diff", "a.nii", "a.nii"]).code, 0);
+    let run = volconv(folder.path(), &["diff", "a.nii", "b.nii"]);
+    assert_eq!(run.code, 1, "{}", run.out);
+    assert!(
+        run.out.contains("voxels that differ: 1 of 24") && run.out.contains("largest difference: 1,"),
+        "{}",
+        run.out
+    );
+    assert_eq!(volconv(folder.path(), &["diff", "a.nii", "b.nii", "--tolerance", "1"]).code, 0);
+    // Of another type, the same numbers are the same.
+    assert_eq!(volconv(folder.path(), &["diff", "b.nii", "unsigned.nii"]).code, 0);
+    assert_eq!(volconv(folder.path(), &["diff", "a.nii", "unsigned.nii"]).code, 1);
+}
+
+#[test]
 fn tables_column_by_column() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("a.csv", "subject,left,right\r\none,1.0,2.0\r\ntwo,3.5,nan\r\n");
     write("b.csv", "subject,left,right\none,1.0,2.5\ntwo,3.25,nan\n");
+    write("turned.csv", "subject,left,right\ntwo,3.5,nan\none,1.0,2.0\n");
+    write("moved.csv", "subject,right,left\none,2.0,1.0\ntwo,nan,3.5\n");
     write("renamed.csv", "subject,links,right\none,1.0,2.0\ntwo,3.5,nan\n");
     write("short.csv", "subject,left,right\none,1.0,2.0\n");
-    write("text.csv", "subject,left,right\none,1.0,2.0\nTWO,3.5,nan\n");
+    write("other.csv", "subject,left,right\none,1.0,2.0\nTWO,3.5,nan\n");
+    write("text.csv", "subject,left,right\none,1.0,2.0\ntwo,failed,nan\n");
     for (args, code, told) in [
         (&["diff", "a.csv", "a.csv"][..], 0, "cells that differ: 0 of 6"),
-        (&["diff", "a.csv", "b.csv"], 1, "right: 1 differ, largest difference 0.5"),
+        (&["diff", "a.csv", "b.csv"], 1, "right: 1 differ, largest difference 0.5, relative 2.000e-1"),
         (&["diff", "a.csv", "b.csv", "--tolerance", "0.3"], 1, "cells that differ: 1 of 6"),
-        (&["diff", "a.csv", "b.csv", "--tolerance", "0.5"], 0, "left: 0 differ, largest difference 0.25"),
+        (
+            &["diff", "a.csv", "b.csv", "--tolerance", "0.5"],
+            0,
+            "left: 0 differ, largest difference 0.25, relative 7.143e-2",
+        ),
         (&["diff", "a.csv", "b.csv", "--max-different", "2"], 0, "2 allowed"),
-        (&["diff", "a.csv", "renamed.csv", "--max-different", "9"], 1, "columns are named 'left' and 'links'"),
-        (&["diff", "a.csv", "short.csv", "--max-different", "9"], 1, "2 and 1 rows"),
-        (&["diff", "a.csv", "text.csv", "--tolerance", "9"], 1, "subject: 1 differ"),
+        (&["diff", "a.csv", "turned.csv"], 0, "cells that differ: 0 of 6"),
+        (&["diff", "a.csv", "moved.csv"], 1, "the columns stand in different orders"),
+        (&["diff", "a.csv", "renamed.csv", "--max-different", "9"], 1, "columns of b only: 'links'"),
+        (&["diff", "a.csv", "short.csv", "--max-different", "9"], 1, "rows of a only: 'two'"),
+        (&["diff", "a.csv", "other.csv", "--max-different", "9"], 1, "rows of b only: 'TWO'"),
+        (
+            &["diff", "a.csv", "text.csv", "--tolerance", "9"],
+            1,
+            "left: 1 differ, largest difference 0, relative 0.000e0, 1 of them texts or no numbers",
+        ),
     ] {
         let run = volconv(folder.path(), args);
         assert_eq!(run.code, code, "{args:?}: {}{}", run.out, run.err);
         assert!(run.out.contains(told), "{args:?}: {}", run.out);
+        assert!(run.out.ends_with(if code == 0 { "\nsame\n" } else { "\ndifferent\n" }), "{}", run.out);
     }
+}
+
+#[test]
+fn paths_with_spaces_and_reports_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("my results");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::write(place.join("a b.csv"), "subject,left\none,4.0\n").unwrap();
+    std::fs::write(place.join("c d.csv"), "subject,left,right\none,5,1\ntwo,1,1\n").unwrap();
+    let run = volconv(folder.path(), &["diff", "my results/a b.csv", "my results/c d.csv", "--json"]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((&report["same"], &report["a"]), (&Value::from(false), &Value::from("my results/a b.csv")));
+    assert_eq!(report["only_columns"], serde_json::json!([[], ["right"]]));
+    assert_eq!(report["only_rows"], serde_json::json!([[], ["two"]]));
+    assert_eq!((&report["compared"], &report["different"]), (&Value::from(2), &Value::from(1)));
+    let left = &report["cells"][1];
+    assert_eq!((left["max_difference"].as_f64(), left["max_relative_difference"].as_f64()), (Some(1.0), Some(0.2)));
+    save(&place.join("e f.nii.gz"), counting());
+    let run = volconv(folder.path(), &["diff", "my results/e f.nii.gz", "my results/e f.nii.gz", "--json"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(serde_json::from_str::<Value>(&run.out).unwrap()["same"], true);
 }
 
 #[test]

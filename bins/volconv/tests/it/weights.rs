@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use hdf5_pure::{AttrValue, FileBuilder};
+use sha2::{Digest as _, Sha256};
 use volkit_core::{ArrayStore as _, DType};
 use volkit_io::{KerasStore, SafetensorsStore, keras_layers};
 
@@ -54,7 +55,10 @@ fn the_copy_is_the_same_store() {
     for key in ["format", "backend", "keras_version", "layers"] {
         assert_eq!(copy.metadata(key), keras.metadata(key), "{key}");
     }
-    assert_eq!(copy.metadata("source_sha256").unwrap().len(), 64);
+    assert_eq!(copy.metadata("source").as_deref(), Some("my weights.h5"));
+    let digest = Sha256::digest(std::fs::read(&input).unwrap());
+    let sum: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(copy.metadata("source_sha256"), Some(sum));
     // Twice the same is the same; but not without being told.
     let bytes = std::fs::read(&output).unwrap();
     let refused = volconv(&[&input, &output]);
@@ -62,6 +66,48 @@ fn the_copy_is_the_same_store() {
     assert!(text(&refused.stderr).ends_with("exists already; --overwrite replaces it\n"));
     assert!(volconv(&[&input, &output, Path::new("--overwrite")]).status.success());
     assert_eq!(std::fs::read(&output).unwrap(), bytes);
+}
+
+#[test]
+fn the_networks_of_the_golden_folder_come_through() {
+    let root = std::env::var_os("VOLKIT_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), std::path::PathBuf::from);
+    let weights = root.join("golden/synthseg/weights");
+    let Ok(entries) = std::fs::read_dir(&weights) else {
+        println!("skipped: {} is not there", weights.display());
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut n_files = 0;
+    for input in entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "h5")) {
+        let name = input.file_stem().unwrap().to_string_lossy().into_owned();
+        let keras = KerasStore::open(&input).unwrap();
+        for (suffix, half) in [("", false), ("_half", true)] {
+            let output = folder.path().join(format!("{name}{suffix}.safetensors"));
+            let flag = Path::new("--half");
+            let args: &[&Path] = if half { &[&input, &output, flag] } else { &[&input, &output] };
+            let done = volconv(args);
+            assert!(done.status.success(), "{name}: {}", text(&done.stderr));
+            let copy = SafetensorsStore::open(&output).unwrap();
+            assert_eq!(copy.names(), keras.names(), "{name}");
+            assert_eq!(keras_layers(&copy).unwrap(), keras.layers(), "{name}");
+            for array in keras.names() {
+                let (wanted, got) = (keras.get(&array).unwrap(), copy.get(&array).unwrap());
+                assert_eq!(got.shape(), wanted.shape(), "{name} {array}");
+                let (wanted, got) = (wanted.to_real::<f32>().unwrap(), got.to_real::<f32>().unwrap());
+                // 11 bits; below 2^-14 the steps of f16 stay 2^-24.
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() <= (b.abs() / 2048.0).max(2f32.powi(-25));
+                assert!(if half { got.iter().zip(&wanted).all(near) } else { got == wanted }, "{name} {array}");
+            }
+            let file_name = input.file_name().unwrap().to_string_lossy().into_owned();
+            assert_eq!(copy.metadata("source"), Some(file_name));
+            // The list of the copy is as long as that of the original.
+            let lines = |path: &Path| text(&volconv(&[path, Path::new("--list")]).stdout).lines().count();
+            assert_eq!((lines(&output), lines(&input)), (keras.names().len(), keras.names().len()), "{name}");
+        }
+        n_files += 1;
+    }
+    assert!(n_files >= 5, "{n_files} weight files");
 }
 
 #[test]
