@@ -1,130 +1,123 @@
 //! `cargo xtask peers`: our programs beside the ones people use now, in turn on one machine.
 
-use std::path::PathBuf;
+mod options;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use self::options::Options;
 use crate::failure::{Failure, Outcome};
 use crate::process;
 use crate::repo::Repo;
 
 pub(crate) const HELP: &str = "\
 cargo xtask peers meshnet --model FILE --image FILE [--runs N] [--threads N] [--dir FOLDER]
+cargo xtask peers unet --model FILE --size X,Y,Z [--runs N] [--threads N] [--modes M,..] [--engines E,..] [--dir FOLDER]
 
-Runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A B), and
-prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels agree.
-The scan must be conformed already (256^3, 1 mm, LIA): the PyTorch program resamples nothing.
+meshnet runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A
+B), and prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels
+agree. The scan must be conformed already (256^3, 1 mm, LIA): the PyTorch program resamples nothing.
 
-  --model FILE    MeshNet weights in safetensors
+unet times forward passes of a SynthSeg network over an image of noise, engine after engine, all loaded and warm, and
+prints the medians, their ratios to ours, and how far the posteriors are apart.
+
+  --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
   --image FILE    the scan
-  --runs N        runs of each program (default 2)
+  --size X,Y,Z    voxels of the image
+  --runs N        runs of each program (default 2; unet 5)
   --threads N     threads of each program (default: all cores)
+  --modes M,..    our modes (default exact)
+  --engines E,..  torch, torch-first, tensorflow, onnxruntime, openvino, openvino-bf16 (default: all but torch-first)
   --dir FOLDER    where Python's packages are kept (default: volkit/peers in $XDG_CACHE_HOME or ~/.cache)
 
-The first run creates a Python environment there (python3 with venv is needed) and installs torch, numpy, nibabel and
-safetensors: 5.4 GB on disk for PyTorch's Linux build for x86-64, which carries GPU libraries that stay unused here.";
+The first run creates a Python environment there (python3 with venv is needed) and installs what the comparison needs:
+for meshnet 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
+more for unet.";
 
-const REQUIREMENTS: &[&str] = &["torch", "numpy", "nibabel", "safetensors"];
-
-struct Options {
-    model: String,
-    image: String,
-    runs: String,
-    threads: String,
-    folder: PathBuf,
+/// A comparison: its script in `xtask/peers` and what its Python needs.
+struct Comparison {
+    name: &'static str,
+    script: &'static str,
+    /// Modules to import, and the packages that bring them.
+    modules: &'static [&'static str],
+    packages: &'static [&'static str],
+    run: fn(&Repo, &Options, Command) -> Outcome,
 }
+
+const COMPARISONS: &[Comparison] = &[
+    Comparison {
+        name: "meshnet",
+        script: "meshnet.py",
+        modules: &["torch", "numpy", "nibabel", "safetensors"],
+        packages: &["torch", "numpy", "nibabel", "safetensors"],
+        run: meshnet,
+    },
+    Comparison {
+        name: "unet",
+        script: "unet.py",
+        modules: &["torch", "numpy", "h5py", "tensorflow", "onnx", "onnxruntime", "openvino"],
+        // SynthSeg's own version of TensorFlow where there is one for this Python.
+        packages: &[
+            "torch",
+            "h5py",
+            "tensorflow-cpu==2.15.1; python_version<'3.12'",
+            "tensorflow-cpu; python_version>='3.12'",
+            "numpy<2; python_version<'3.12'",
+            // Later ones need a newer ml_dtypes than that TensorFlow allows.
+            "onnx<1.18",
+            "onnxruntime",
+            "openvino",
+        ],
+        run: unet,
+    },
+];
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Outcome {
-    match args.split_first() {
-        Some((name, rest)) if name == "meshnet" => meshnet(repo, &parse(rest)?),
-        Some((name, _)) => Err(Failure::Usage(format!("peers: no comparison is called `{name}`"))),
-        None => Err(Failure::Usage("peers: name a comparison: meshnet".into())),
-    }
-}
-
-fn parse(args: &[String]) -> Outcome<Options> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut model, mut image, mut folder) = (None, None, None);
-    let (mut runs, mut threads) = ("2".to_owned(), cores.to_string());
-    for pair in args.chunks(2) {
-        let [flag, value] = pair else {
-            return Err(Failure::Usage(format!("peers: `{}` needs a value", pair[0])));
-        };
-        match flag.as_str() {
-            "--model" => model = Some(value.clone()),
-            "--image" => image = Some(value.clone()),
-            "--runs" => runs = positive(flag, value)?,
-            "--threads" => threads = positive(flag, value)?,
-            "--dir" => folder = Some(PathBuf::from(value)),
-            _ => return Err(Failure::Usage(format!("peers: unknown option `{flag}`"))),
-        }
-    }
-    Ok(Options {
-        model: model.ok_or_else(|| Failure::Usage("peers: --model is missing".into()))?,
-        image: image.ok_or_else(|| Failure::Usage("peers: --image is missing".into()))?,
-        runs,
-        threads,
-        folder: folder.map_or_else(default_folder, Ok)?,
-    })
-}
-
-fn positive(flag: &str, value: &str) -> Outcome<String> {
-    let is_positive = value.parse::<u32>().is_ok_and(|n| n > 0);
-    if is_positive {
-        Ok(value.into())
-    } else {
-        Err(Failure::Usage(format!("peers: {flag} {value}: a positive number is needed")))
-    }
-}
-
-fn default_folder() -> Outcome<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cache"));
-    let cache =
-        cache.or_else(home).ok_or_else(|| Failure::failed("neither XDG_CACHE_HOME nor HOME is set: give --dir"))?;
-    Ok(cache.join("volkit/peers"))
-}
-
-fn meshnet(repo: &Repo, options: &Options) -> Outcome {
-    let python = environment(&options.folder)?;
-    process::run(&mut repo.cargo(&["build", "--release", "-p", "synthseg"]))?;
-    let scripts = repo.path("xtask/peers");
-    let out = repo.path("out/peers/meshnet");
+    let names = || COMPARISONS.iter().map(|c| c.name).collect::<Vec<_>>().join(", ");
+    let Some((name, rest)) = args.split_first() else {
+        return Err(Failure::Usage(format!("peers: name a comparison: {}", names())));
+    };
+    let Some(comparison) = COMPARISONS.iter().find(|c| c.name == name) else {
+        return Err(Failure::Usage(format!("peers: no comparison is called `{name}`; there are {}", names())));
+    };
+    let options = Options::parse(rest)?;
+    options.check_for(comparison.name)?;
+    let python = environment(&options.folder()?, comparison)?;
+    let out = repo.path("out/peers").join(comparison.name);
     std::fs::create_dir_all(&out).map_err(|e| Failure::io(&out, &e))?;
     let mut command = Command::new(python);
-    command.arg(scripts.join("meshnet.py")).arg("--synthseg").arg(repo.target_dir()?.join("release/synthseg"));
-    command.args(["--model", &options.model, "--image", &options.image, "--runs", &options.runs]);
-    command.args(["--threads", &options.threads, "--out"]).arg(out);
+    command.arg(repo.path("xtask/peers").join(comparison.script));
+    command.args(["--model", &options.model, "--threads", &options.threads]).arg("--out").arg(out);
+    (comparison.run)(repo, &options, command)
+}
+
+fn meshnet(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "synthseg"]))?;
+    command.arg("--synthseg").arg(repo.target_dir()?.join("release/synthseg"));
+    command.args(["--image", &options.image, "--runs", options.runs_or("2")]);
     process::run(&mut command)
 }
 
-/// The Python of the environment, made on first use.
-fn environment(folder: &std::path::Path) -> Outcome<PathBuf> {
+fn unet(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-forward"]))?;
+    command.arg("--forward").arg(repo.target_dir()?.join("release/forward"));
+    command.args(["--size", &options.size, "--runs", options.runs_or("5")]);
+    command.args(["--modes", &options.modes, "--engines", &options.engines]);
+    process::run(&mut command)
+}
+
+/// The Python of the environment, which is made or completed where something is missing.
+fn environment(folder: &Path, comparison: &Comparison) -> Outcome<PathBuf> {
     let python = folder.join("bin/python3");
-    let check = format!("import {}", REQUIREMENTS.join(", "));
+    let check = format!("import {}", comparison.modules.join(", "));
     if process::output_of(&python.to_string_lossy(), &["-c", &check]).is_some() {
         return Ok(python);
     }
-    println!("making a Python environment in {}", folder.display());
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-    process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(REQUIREMENTS))?;
+    println!("installing Python packages in {}", folder.display());
+    if !python.exists() {
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    }
+    process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(comparison.packages))?;
     process::run(Command::new(&python).args(["-c", &check]))?;
     Ok(python)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Outcome<Options> {
-        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn options_are_read_and_checked() {
-        let options = parsed("--model m --image i --runs 3 --dir d").unwrap();
-        assert_eq!((options.model.as_str(), options.runs.as_str(), options.folder), ("m", "3", PathBuf::from("d")));
-        for bad in ["--image i --dir d", "--model m --dir d", "--model m --image i --runs 0", "--model", "--x 1"] {
-            assert!(matches!(parsed(bad), Err(Failure::Usage(_))), "{bad}");
-        }
-    }
 }
