@@ -91,6 +91,14 @@ pub struct PredictorSpec {
     pub receptive_radius: Option<Vec<usize>>,
 }
 
+/// What a [`Predictor`] answers, or gives as a cause, when there is no memory for a batch: a smaller one may fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {needed_bytes} bytes")]
+pub struct OutOfMemory {
+    /// Bytes that were asked for; 0 where that is not known.
+    pub needed_bytes: usize,
+}
+
 /// A network, or anything that turns a batch of samples into batches of outputs.
 ///
 /// # Protocol
@@ -103,6 +111,7 @@ pub trait Predictor: Send {
     /// Runs a batch.
     ///
     /// # Errors
-    /// When the shape does not fit the specification, or running fails; the predictor stays usable.
+    /// When the shape does not fit the specification, or running fails; the predictor stays usable. [`OutOfMemory`], itself
+    /// or as a cause, where a smaller batch may fit.
     fn predict(&mut self, input: &Batch) -> Result<Vec<Batch>, BoxError>;
 }

@@ -6,6 +6,7 @@ use candle_nn::{Init, Module, VarBuilder};
 use crate::axis::Axis;
 use crate::computed::{Gradients, Node, attach};
 use crate::correlate::Correlation;
+use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::sums::{flat_positions, sums_by_channel};
 use crate::{Nn3dError, Op, OpPath, Result};
@@ -61,52 +62,25 @@ impl Conv3dConfig {
         Self { padding: kernel.map(|k| k / 2), ..Self::default() }
     }
 
-    /// Sets the distance between windows.
-    #[must_use]
-    pub fn with_stride(mut self, stride: [usize; 3]) -> Self {
-        self.stride = stride;
-        self
-    }
-
-    /// Sets the zeros on both sides of each axis.
-    #[must_use]
-    pub fn with_padding(mut self, padding: [usize; 3]) -> Self {
-        self.padding = padding;
-        self
-    }
-
-    /// Sets the distance between taps.
-    #[must_use]
-    pub fn with_dilation(mut self, dilation: [usize; 3]) -> Self {
-        self.dilation = dilation;
-        self
-    }
-
-    /// Sets the number of groups.
-    #[must_use]
-    pub fn with_groups(mut self, groups: usize) -> Self {
-        self.groups = groups;
-        self
+    setters! {
+        /// Sets the distance between windows.
+        with_stride stride: [usize; 3];
+        /// Sets the zeros on both sides of each axis.
+        with_padding padding: [usize; 3];
+        /// Sets the distance between taps.
+        with_dilation dilation: [usize; 3];
+        /// Sets the number of groups.
+        with_groups groups: usize;
+        /// Sets whether the layer has a bias.
+        with_bias bias: bool;
+        /// Sets the path.
+        with_path path: OpPath;
     }
 
     /// Sets the bytes of columns worked on at a time.
     #[must_use]
     pub fn with_slab_bytes(mut self, slab_bytes: usize) -> Self {
         self.slab_bytes = Some(slab_bytes);
-        self
-    }
-
-    /// Sets whether the layer has a bias.
-    #[must_use]
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets the path.
-    #[must_use]
-    pub fn with_path(mut self, path: OpPath) -> Self {
-        self.path = path;
         self
     }
 

@@ -7,6 +7,7 @@ use crate::axis::Axis;
 use crate::computed::attach;
 use crate::conv::{check_bias, default_init, default_slab_bytes, divides, gradients, kernel_of, positive_groups};
 use crate::correlate::Correlation;
+use crate::setters::setters;
 use crate::shape::{Triple, dims5, positive};
 use crate::{Nn3dError, Op, OpPath, Result};
 
@@ -53,59 +54,27 @@ impl ConvTranspose3dConfig {
         Self::default()
     }
 
-    /// Sets the distance in the output between neighbouring inputs.
-    #[must_use]
-    pub fn with_stride(mut self, stride: [usize; 3]) -> Self {
-        self.stride = stride;
-        self
-    }
-
-    /// Sets the outputs cut off on both sides.
-    #[must_use]
-    pub fn with_padding(mut self, padding: [usize; 3]) -> Self {
-        self.padding = padding;
-        self
-    }
-
-    /// Sets the outputs added at the far side.
-    #[must_use]
-    pub fn with_output_padding(mut self, output_padding: [usize; 3]) -> Self {
-        self.output_padding = output_padding;
-        self
-    }
-
-    /// Sets the distance between taps.
-    #[must_use]
-    pub fn with_dilation(mut self, dilation: [usize; 3]) -> Self {
-        self.dilation = dilation;
-        self
-    }
-
-    /// Sets the number of groups.
-    #[must_use]
-    pub fn with_groups(mut self, groups: usize) -> Self {
-        self.groups = groups;
-        self
+    setters! {
+        /// Sets the distance in the output between neighbouring inputs.
+        with_stride stride: [usize; 3];
+        /// Sets the outputs cut off on both sides.
+        with_padding padding: [usize; 3];
+        /// Sets the outputs added at the far side.
+        with_output_padding output_padding: [usize; 3];
+        /// Sets the distance between taps.
+        with_dilation dilation: [usize; 3];
+        /// Sets the number of groups.
+        with_groups groups: usize;
+        /// Sets whether the layer has a bias.
+        with_bias bias: bool;
+        /// Sets the path.
+        with_path path: OpPath;
     }
 
     /// Sets the bytes of columns worked on at a time.
     #[must_use]
     pub fn with_slab_bytes(mut self, slab_bytes: usize) -> Self {
         self.slab_bytes = Some(slab_bytes);
-        self
-    }
-
-    /// Sets whether the layer has a bias.
-    #[must_use]
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-
-    /// Sets the path.
-    #[must_use]
-    pub fn with_path(mut self, path: OpPath) -> Self {
-        self.path = path;
         self
     }
 

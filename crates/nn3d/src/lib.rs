@@ -20,6 +20,7 @@ mod error;
 mod norm;
 mod path;
 mod pool;
+mod setters;
 mod shape;
 mod softmax;
 mod sums;

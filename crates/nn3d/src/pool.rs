@@ -4,6 +4,7 @@ use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::Module;
 
 use crate::computed::attach;
+use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::taps::{Phases, Scatter, positions, window};
 use crate::{Nn3dError, Op, OpPath, Result};
@@ -29,25 +30,13 @@ impl Pool3dConfig {
         Self { kernel, stride: kernel, padding: [0; 3], path: OpPath::Auto }
     }
 
-    /// Sets the distance between windows.
-    #[must_use]
-    pub fn with_stride(mut self, stride: [usize; 3]) -> Self {
-        self.stride = stride;
-        self
-    }
-
-    /// Sets the positions on both sides of each axis.
-    #[must_use]
-    pub fn with_padding(mut self, padding: [usize; 3]) -> Self {
-        self.padding = padding;
-        self
-    }
-
-    /// Sets the path.
-    #[must_use]
-    pub fn with_path(mut self, path: OpPath) -> Self {
-        self.path = path;
-        self
+    setters! {
+        /// Sets the distance between windows.
+        with_stride stride: [usize; 3];
+        /// Sets the positions on both sides of each axis.
+        with_padding padding: [usize; 3];
+        /// Sets the path.
+        with_path path: OpPath;
     }
 
     /// Checks the fields by themselves, for errors of `op`.

@@ -4,6 +4,7 @@ use candle_core::{Result as CandleResult, Tensor, Var};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
 use super::standardise::{check_eps, check_input, parameter_or, scale_shift, standardise};
+use crate::setters::setters;
 use crate::shape::per_channel;
 use crate::sums::{flat_positions, wide};
 use crate::{Nn3dError, Op, OpPath, Result};
@@ -34,32 +35,15 @@ impl BatchNormConfig {
         Self::default()
     }
 
-    /// Sets what is added to the variance.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets the weight of the new value in the running statistics.
-    #[must_use]
-    pub fn with_momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Sets whether the layer has a weight and a bias.
-    #[must_use]
-    pub fn with_affine(mut self, affine: bool) -> Self {
-        self.affine = affine;
-        self
-    }
-
-    /// Sets the path.
-    #[must_use]
-    pub fn with_path(mut self, path: OpPath) -> Self {
-        self.path = path;
-        self
+    setters! {
+        /// Sets what is added to the variance.
+        with_eps eps: f64;
+        /// Sets the weight of the new value in the running statistics.
+        with_momentum momentum: f64;
+        /// Sets whether the layer has a weight and a bias.
+        with_affine affine: bool;
+        /// Sets the path.
+        with_path path: OpPath;
     }
 
     /// Checks the fields by themselves.

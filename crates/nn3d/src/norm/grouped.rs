@@ -5,6 +5,7 @@ use candle_nn::{Init, Module, VarBuilder};
 
 use super::standardise::{check_eps, check_input, filled, parameter_or, scale_shift, standardise};
 use crate::conv::{divides, positive_groups};
+use crate::setters::setters;
 use crate::shape::per_channel;
 use crate::{Op, OpPath, Result};
 
@@ -32,25 +33,13 @@ impl NormConfig {
         Self::default()
     }
 
-    /// Sets what is added to the variance.
-    #[must_use]
-    pub fn with_eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
-        self
-    }
-
-    /// Sets whether the layer has a weight and a bias.
-    #[must_use]
-    pub fn with_affine(mut self, affine: bool) -> Self {
-        self.affine = affine;
-        self
-    }
-
-    /// Sets the path.
-    #[must_use]
-    pub fn with_path(mut self, path: OpPath) -> Self {
-        self.path = path;
-        self
+    setters! {
+        /// Sets what is added to the variance.
+        with_eps eps: f64;
+        /// Sets whether the layer has a weight and a bias.
+        with_affine affine: bool;
+        /// Sets the path.
+        with_path path: OpPath;
     }
 }
 
