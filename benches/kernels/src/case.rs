@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, KernelError, Layout, Planes, PlanesMut, Threads};
+use volkit_kernels::{
+    Activation, Buffer, Conv3d, ConvOptions, ConvShape, KernelError, Layout, Planes, PlanesMut, Threads,
+};
 
 /// A small deterministic generator (xorshift).
 #[derive(Clone, Debug)]
@@ -62,8 +64,8 @@ impl Layer {
 pub struct Case {
     layer: Layer,
     conv: Conv3d,
-    inputs: [Vec<f32>; 2],
-    output: Vec<f32>,
+    inputs: [Buffer<f32>; 2],
+    output: Buffer<f32>,
 }
 
 impl Case {
@@ -76,8 +78,12 @@ impl Case {
         let mut noise = Noise::new(1);
         let weight = noise.floats(shape.c_in * shape.c_out * shape.taps(), 1.0);
         let bias = noise.floats(shape.c_out, 1.0);
-        let inputs = layer.sources().map(|layout| noise.floats(layout.len(), 1.0));
-        let output = vec![0.0; Layout::dense(layer.size, shape.c_out).len()];
+        let mut inputs = <[Buffer<f32>; 2]>::default();
+        for (input, layout) in inputs.iter_mut().zip(layer.sources()) {
+            *input = Buffer::zeroed(layout.len(), "an input")?;
+            input.copy_from_slice(&noise.floats(layout.len(), 1.0));
+        }
+        let output = Buffer::zeroed(Layout::dense(layer.size, shape.c_out).len(), "an output")?;
         let conv = Conv3d::new(shape.clone(), &weight, Some(&bias), Activation::Elu.into(), options)?;
         Ok(Self { layer: layer.clone(), conv, inputs, output })
     }

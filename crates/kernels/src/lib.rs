@@ -4,6 +4,7 @@
 //! whole network runs in memory that does not grow with the depth of the volume. Kernels are chosen once, at run time,
 //! by [`Isa`]; every kernel has a scalar twin that performs the same operations in the same order.
 
+mod buffer;
 mod conv;
 mod error;
 mod exec;
@@ -11,19 +12,24 @@ mod isa;
 mod layout;
 mod ops;
 mod peak;
+mod raster;
 mod simd;
 mod threads;
 
+pub use buffer::{Buffer, Element};
 pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Mode};
 pub use error::KernelError;
 pub use exec::{
     Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,
-    SliceSource, Source, TensorId, no_progress,
+    SliceSource, Source, TensorId, Transposed, no_progress,
 };
 pub use isa::Isa;
 pub use layout::{Layout, Planes, PlanesMut};
-pub use ops::{Activate, Add, InstanceNorm, Label, MaxPool, ScaleShift, Softmax, Statistics, argmax, upsample};
+pub use ops::{
+    Activate, Add, InstanceNorm, Label, MaxPool, ScaleShift, Softmax, Statistics, argmax, depth_to_space, upsample,
+};
 pub use peak::burn_multiply_adds;
+pub use raster::{Frame, ImageGradient, ImageMut, Raster, RasterOptions, Splat, SplatGradient};
 pub use threads::Threads;
 
 #[cfg(doctest)]

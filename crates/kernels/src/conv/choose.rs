@@ -1,5 +1,8 @@
 //! How exact a convolution shall be, and by which algorithm it is computed.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::ConvShape;
 use crate::{Isa, KernelError, Threads};
 
@@ -40,10 +43,31 @@ impl Mode {
     }
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// As [`Mode::from_name`], for command lines.
+impl FromStr for Mode {
+    type Err = KernelError;
+
+    fn from_str(name: &str) -> Result<Self, KernelError> {
+        Self::from_name(name).ok_or_else(|| KernelError::Parameter {
+            op: "Mode",
+            name: "mode",
+            value: format!("'{name}'"),
+            why: "expected one of exact, strict, fast-math",
+        })
+    }
+}
+
 /// How a convolution is computed.
 ///
 /// The names of Winograd's algorithms give the output voxels of a tile along depth, height and width. They need a kernel
-/// of 3 x 3 x 3 taps. Memory of a network that is run plane by plane grows with the tile's depth times the dilation.
+/// of 3 x 3 x 3 taps; those whose tiles are one plane deep compute kernels of 1 x 3 x 3 taps too, with a third of the
+/// products. Memory of a network that is run plane by plane grows with the tile's depth times the dilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -82,9 +106,16 @@ impl Algorithm {
     /// Whether it computes convolutions of this shape.
     #[must_use]
     pub fn supports(self, shape: &ConvShape) -> bool {
-        self == Self::Direct || shape.kernel == [3; 3]
+        match self {
+            Self::Direct => true,
+            Self::Winograd122 | Self::Winograd144 => shape.kernel == [3; 3] || shape.kernel == FLAT,
+            Self::Winograd222 | Self::Winograd444 | Self::Winograd244 => shape.kernel == [3; 3],
+        }
     }
 }
+
+/// The kernel of a convolution of planes, each by itself.
+const FLAT: [usize; 3] = [1, 3, 3];
 
 /// Fewest input and output channels for which tiles are faster than the sum itself: with fewer, transforms cost more
 /// than the products that they save.
@@ -102,10 +133,10 @@ const MAX_WEIGHTS_OF_F4: usize = 1 << 15;
 /// The algorithm of a layer.
 pub(super) fn choose(shape: &ConvShape, mode: Mode) -> Algorithm {
     let narrow = shape.c_in.min(shape.c_out) < MIN_CHANNELS;
-    if mode == Mode::Exact || narrow || shape.kernel != [3; 3] {
+    if mode == Mode::Exact || narrow || (shape.kernel != [3; 3] && shape.kernel != FLAT) {
         return Algorithm::Direct;
     }
-    let deep = shape.dilation[0] <= MAX_DEEP_DILATION;
+    let deep = shape.kernel != FLAT && shape.dilation[0] <= MAX_DEEP_DILATION;
     let large = mode == Mode::FastMath && shape.c_in * shape.c_out <= MAX_WEIGHTS_OF_F4;
     match (large, deep) {
         (false, true) => Algorithm::Winograd222,
@@ -170,7 +201,7 @@ impl<'a> ConvOptions<'a> {
             op: "conv3d",
             name: "algorithm",
             value: format!("{} with kernel {:?}", algorithm.name(), shape.kernel),
-            why: "Winograd's algorithms need a kernel of 3 x 3 x 3 taps",
+            why: "Winograd's algorithms need a kernel of 3 x 3 x 3 taps, or of 1 x 3 x 3 for tiles of one plane",
         })
     }
 }
@@ -188,7 +219,7 @@ mod tests {
     #[test]
     fn modes_have_names() {
         for mode in Mode::ALL {
-            assert_eq!(Mode::from_name(mode.name()), Some(mode));
+            assert_eq!(mode.to_string().parse::<Mode>().ok(), Some(mode));
         }
         assert_eq!((Mode::from_name("fast"), Mode::default()), (None, Mode::Exact));
     }

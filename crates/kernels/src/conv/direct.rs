@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::aligned::with_scratch;
 use super::finish::Finish;
 use super::panel::{Block, Panel, SumOrder, even_parts};
+use super::scratch::with_scratch;
 use super::task::{OutPointer, Task};
 use super::tile::{LaneAxis, ROW_TAPS, VoxelTiles, most_scalars};
 use super::{ConvShape, Epilogue};

@@ -1,13 +1,13 @@
 //! 3-D convolution, stride 1, zero 'same' padding.
 
 mod ahead;
-mod aligned;
 mod check;
 mod choose;
 mod direct;
 mod finish;
 mod panel;
 mod rows;
+mod scratch;
 mod task;
 mod tile;
 mod winograd;

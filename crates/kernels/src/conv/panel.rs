@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ConvShape;
-use super::aligned::Aligned;
+use crate::Buffer;
 
 /// Consecutive output channels that one tile computes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Panel {
     blocks: Vec<Block>,
     stride: usize,
     taps: usize,
-    data: Aligned,
+    data: Buffer<f32>,
 }
 
 impl Panel {
@@ -52,8 +52,8 @@ impl Panel {
             start += width;
         }
         let stride = widths.iter().copied().max().unwrap_or(0);
-        let mut data = Aligned::zeros(taps * shape.c_in * blocks.len() * stride);
-        let mut rest = data.as_mut_slice();
+        let mut data = Buffer::zeros(taps * shape.c_in * blocks.len() * stride);
+        let mut rest = &mut data[..];
         for input in inputs {
             for block in &blocks {
                 let n = input.len();

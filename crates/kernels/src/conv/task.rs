@@ -353,7 +353,10 @@ impl Task<'_> {
                 };
             }
             // SAFETY: voxels from `x` on of an output row of the part.
-            unsafe { self.store_voxels::<L>((width, 0), width.min(layout.width - x), out_row + x * layout.channels) };
+            unsafe {
+                self.finish_channels::<L>(width);
+                self.store_voxels::<L>((width, 0), width.min(layout.width - x), out_row + x * layout.channels);
+            }
             x += width;
         }
     }
@@ -394,6 +397,8 @@ impl Task<'_> {
                     add_products_of_rows::<L>(block.width, &steps.bases, &tile, acc);
                 };
             }
+            // SAFETY: the instruction set is there.
+            unsafe { self.finish_channels::<L>(width) };
             for i in 0..n_rows {
                 let offset = layout.row_offset(z, self.image_row(row + i)) + x * layout.channels;
                 // SAFETY: voxels from `x` on of an output row of the part.
@@ -402,7 +407,22 @@ impl Task<'_> {
         }
     }
 
-    /// Stores the sums `acc[channel][width]` of `n_voxels` voxels from `first` on after the epilogue.
+    /// Applies the epilogue to the sums `acc[channel][width]`, whole vectors of each channel.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `L`.
+    #[inline(always)]
+    unsafe fn finish_channels<L: Lane>(&mut self, width: usize) {
+        let channels = self.pointer.layout.channels;
+        for (c, sums) in self.acc.chunks_exact_mut(width).enumerate().take(channels) {
+            for sum in sums.chunks_exact_mut(L::N) {
+                // SAFETY: a chunk has `N` floats.
+                unsafe { self.direct.finish.apply_to_channel(L::load(sum.as_ptr()), c).store(sum.as_mut_ptr()) };
+            }
+        }
+    }
+
+    /// Stores the finished sums `acc[channel][width]` of `n_voxels` voxels from `first` on.
     ///
     /// # Safety
     /// The voxels behind float `offset` of the output belong to the part.
@@ -417,8 +437,7 @@ impl Task<'_> {
                 unsafe {
                     let sums = L::columns(self.acc.as_ptr().add(c * width + first + x), width, L::N, 4);
                     for (i, sum) in sums.into_iter().enumerate().take(cols) {
-                        let value = self.direct.finish.apply(sum, c);
-                        store(value, self.pointer.data.add(offset + (x + i) * channels + c), n);
+                        store(sum, self.pointer.data.add(offset + (x + i) * channels + c), n);
                     }
                 }
             }

@@ -122,12 +122,12 @@ pub(super) struct VoxelTiles {
 }
 
 impl VoxelTiles {
-    /// The tiles for so many registers: sums, the vectors of `rows + 2` input rows and one scalar fit.
+    /// The tiles for so many registers: sums, the vectors of `rows` input rows and one scalar fit.
     pub(super) const fn new(registers: usize) -> Self {
         match registers {
             ..16 => Self { rows: 1, width: 1, vectors: 2 },
             32.. => Self { rows: 4, width: 6, vectors: 4 },
-            _ => Self { rows: 2, width: 5, vectors: 2 },
+            _ => Self { rows: 2, width: 6, vectors: 2 },
         }
     }
 }
@@ -312,10 +312,12 @@ impl<const B: usize, const R: usize> Body for RowsTile<'_, B, R> {
                     ahead.read();
                     out.write();
                     let mut vectors = [L::splat(0.0); MOST_ROWS];
-                    for (vector, input) in vectors[..R + ROW_TAPS - 1].iter_mut().zip(inputs) {
+                    for (vector, input) in vectors[..R - 1].iter_mut().zip(inputs) {
                         *vector = L::load(input.add(*offset as usize));
                     }
                     for tap in 0..ROW_TAPS {
+                        // Only now, so that no more than `R` are held.
+                        vectors[tap + R - 1] = L::load(inputs[tap + R - 1].add(*offset as usize));
                         for (b, rows) in sums.iter_mut().enumerate() {
                             let weight = L::splat(*weights.add(b));
                             for (r, sum) in rows.iter_mut().enumerate() {

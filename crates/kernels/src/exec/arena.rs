@@ -1,41 +1,18 @@
 //! One block of memory for all activations of a network.
 
-use std::alloc::{Layout as AllocLayout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut, Range};
-use std::ptr::NonNull;
 
-use crate::KernelError;
+use crate::{Buffer, KernelError};
 
-/// Arenas start at multiples of this many bytes.
-const ALIGN_BYTES: usize = 64;
-
-/// Zeroed floats, aligned to a cache line.
-///
-/// Not a `Vec`: that can not be aligned, nor be zeroed by the system without an abort when there is too little memory.
+/// Zeroed floats, cut into tensors.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    start: NonNull<f32>,
-    len: usize,
+    memory: Buffer<f32>,
 }
-
-// SAFETY: an arena owns its memory, and f32 is Send and Sync; access follows the borrow of the arena.
-unsafe impl Send for Arena {}
-// SAFETY: as above; a shared arena only gives out shared slices.
-unsafe impl Sync for Arena {}
 
 impl Arena {
     pub(crate) fn zeroed(len: usize) -> Result<Self, KernelError> {
-        if len == 0 {
-            return Ok(Self { start: NonNull::dangling(), len });
-        }
-        let refused = || KernelError::Memory {
-            what: "the activations of a network",
-            needed: len.saturating_mul(size_of::<f32>()),
-        };
-        let layout = layout(len).ok_or_else(refused)?;
-        // SAFETY: the layout has a size above zero, because `len` is above zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        Ok(Self { start: NonNull::new(start.cast::<f32>()).ok_or_else(refused)?, len })
+        Ok(Self { memory: Buffer::zeroed(len, "the activations of a network")? })
     }
 
     /// Floats `out` to write and each of `sources` to read.
@@ -61,30 +38,14 @@ impl Deref for Arena {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `start` points to `len` floats that this arena owns (or dangles, aligned, with `len` 0); they were
-        // zeroed, so initialised, and the allocation is below isize::MAX bytes because a `Layout` of it exists.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        &self.memory
     }
 }
 
 impl DerefMut for Arena {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`; the exclusive borrow of the arena makes the slice the only access.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        &mut self.memory
     }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        if let (1.., Some(layout)) = (self.len, layout(self.len)) {
-            // SAFETY: `start` came from `alloc_zeroed` with this very layout, as `len` never changes.
-            unsafe { dealloc(self.start.as_ptr().cast::<u8>(), layout) };
-        }
-    }
-}
-
-fn layout(len: usize) -> Option<AllocLayout> {
-    AllocLayout::array::<f32>(len).ok()?.align_to(ALIGN_BYTES).ok()
 }
 
 #[cfg(test)]
@@ -92,9 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_zero_aligned_and_splits_on_both_sides() {
+    fn is_zero_and_splits_on_both_sides() {
         let mut arena = Arena::zeroed(100).unwrap();
-        assert_eq!(arena.as_ptr() as usize % ALIGN_BYTES, 0);
         assert!(arena.iter().all(|v| *v == 0.0));
         arena[3] = 3.0;
         arena[90] = 90.0;

@@ -45,6 +45,7 @@ pub(crate) enum Op {
     Conv(Arc<Conv3d>),
     MaxPool(MaxPool),
     Upsample,
+    DepthToSpace,
     Activate(Activate),
     Add(Add),
     ScaleShift(ScaleShift),
@@ -308,7 +309,7 @@ impl GraphBuilder {
         Ok(Graph { nodes: self.nodes.into(), outputs: self.outputs.into(), n_inputs: self.n_inputs })
     }
 
-    fn push(&mut self, op: Op, sources: Vec<Source>, channels: usize) -> TensorId {
+    pub(super) fn push(&mut self, op: Op, sources: Vec<Source>, channels: usize) -> TensorId {
         self.nodes.push(Node { op, sources, channels });
         TensorId(self.nodes.len() - 1)
     }

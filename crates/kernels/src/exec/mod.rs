@@ -15,8 +15,10 @@ mod plan;
 mod run;
 mod schedule;
 mod stream;
+mod transposed;
 
 pub use graph::{Graph, GraphBuilder, Source, TensorId};
 pub use plan::{Blocks, Plan, PlanOptions};
 pub use run::{Executor, no_progress};
 pub use stream::{BoxError, LabelSink, PlaneSink, PlaneSource, SliceSink, SliceSource};
+pub use transposed::Transposed;

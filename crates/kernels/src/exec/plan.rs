@@ -224,7 +224,7 @@ fn infer_sizes(graph: &Graph, size: [usize; 3]) -> Result<Vec<[usize; 3]>, Kerne
         let own = match (&node.op, first) {
             (Op::Input(_), _) | (_, None) => size,
             (Op::MaxPool(_), Some(size)) => halved(size)?,
-            (Op::Upsample, Some(size)) => doubled(size)?,
+            (Op::Upsample | Op::DepthToSpace, Some(size)) => doubled(size)?,
             (_, Some(size)) => size,
         };
         for source in node.sources.iter().skip(1) {
@@ -302,7 +302,7 @@ fn stages(graph: &Graph, sizes: &[[usize; 3]], blocks: &[usize]) -> Vec<Stage> {
                 Reach::Window { radius, step, upsampled: source.upsampled }
             }
             Op::MaxPool(_) => Reach::Pairs,
-            Op::Upsample => Reach::Window { radius: 0, step: 1, upsampled: true },
+            Op::Upsample | Op::DepthToSpace => Reach::Window { radius: 0, step: 1, upsampled: true },
             Op::InstanceNorm(_) => Reach::Whole,
             Op::Input(_) | Op::Activate(_) | Op::Add(_) | Op::ScaleShift(_) | Op::Softmax(_) => {
                 Reach::Window { radius: 0, step: 1, upsampled: false }

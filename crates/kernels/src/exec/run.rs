@@ -6,7 +6,7 @@ use super::arena::Arena;
 use super::graph::{Node, Op, TensorId};
 use super::plan::{Plan, Ring};
 use super::stream::{PlaneSink, PlaneSource};
-use crate::ops::{Statistics, upsample};
+use crate::ops::{Statistics, depth_to_space, upsample};
 use crate::{KernelError, Planes, PlanesMut, Threads};
 
 /// Progress that nobody watches.
@@ -154,6 +154,7 @@ fn compute(
         (Op::Conv(op), sources) => op.run(sources, &mut out, planes, threads),
         (Op::MaxPool(op), [source]) => op.run(source, &mut out, planes, threads),
         (Op::Upsample, [source]) => upsample(source, &mut out, planes, threads),
+        (Op::DepthToSpace, [source]) => depth_to_space(source, &mut out, planes, threads),
         (Op::Activate(op), [source]) => op.run(source, &mut out, planes, threads),
         (Op::Add(op), [a, b]) => op.run([a, b], &mut out, planes, threads),
         (Op::ScaleShift(op), [source]) => op.run(source, &mut out, planes, threads),

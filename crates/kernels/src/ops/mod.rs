@@ -6,6 +6,7 @@
 mod activate;
 mod add;
 mod argmax;
+mod depth_to_space;
 mod instance_norm;
 mod max_pool;
 mod rows;
@@ -16,6 +17,7 @@ mod upsample;
 pub use activate::Activate;
 pub use add::Add;
 pub use argmax::{Label, argmax};
+pub use depth_to_space::depth_to_space;
 pub use instance_norm::{InstanceNorm, Statistics};
 pub use max_pool::MaxPool;
 pub use scale_shift::ScaleShift;

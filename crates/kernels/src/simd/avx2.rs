@@ -6,7 +6,7 @@ use super::{Body, Lane};
 
 /// 8 lanes. Exists only where AVX2 and FMA were found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct F32x8(__m256);
+pub(crate) struct F32x8(pub(super) __m256);
 
 /// Eight lanes on, eight lanes off: the mask of the first `m` lanes begins at `8 - m`.
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -6,7 +6,7 @@ use super::{Body, Lane};
 
 /// 16 lanes. Exists only where AVX-512 F, VL and DQ, AVX2 and FMA were found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct F32x16(__m512);
+pub(crate) struct F32x16(pub(super) __m512);
 
 /// The mask of the first `m` lanes.
 #[inline(always)]

@@ -61,6 +61,14 @@ pub(crate) trait Math: Lane {
         em1.add(self.all(1.0)).mul(half.exp2_integer()).mul(n.sub(half).exp2_integer())
     }
 
+    /// `exp(x)` within 2 ulp for `-87 <= x <= 0`, the value at -87 below; any value above 0 and for NaN.
+    #[inline(always)]
+    fn exp_of_negative(self) -> Self {
+        let (n, em1) = self.all(-87.0).max(self).split_exp();
+        let scale = n.exp2_integer();
+        scale.mul_add(em1, scale)
+    }
+
     /// `exp(x) - 1` for `x <= 0`, without cancellation near 0.
     #[inline(always)]
     fn exp_m1_of_negative(self) -> Self {

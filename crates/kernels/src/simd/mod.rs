@@ -10,6 +10,7 @@
 //! that run elsewhere: closures for [`Threads::for_each`](crate::Threads::for_each) stay outside and call `dispatch`.
 //! A part that is large or has many instances becomes a body of its own and is called through [`Lane::vectorize`].
 
+mod compare;
 mod math;
 mod prefetch;
 mod scalar;
@@ -23,6 +24,7 @@ mod neon;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use compare::Compare;
 pub(crate) use math::Math;
 pub(crate) use prefetch::{LINE, prefetch_read, prefetch_write};
 pub(crate) use scalar::Lanes;
@@ -34,7 +36,7 @@ use crate::Isa;
 /// Values are made only by the unsafe constructors, whose caller knows that the machine has the instruction set; hence
 /// arithmetic on existing values is safe. Comparisons and selections treat NaN as x86 does: `a.max(b)` is
 /// `if a > b { a } else { b }`, so a NaN in either operand gives `b`.
-pub(crate) trait Lane: Copy {
+pub(crate) trait Lane: Compare {
     /// Lanes of a vector.
     const N: usize;
     /// Vector registers of the instruction set, which bounds the tiles that kernels keep in registers.

@@ -6,7 +6,7 @@ use super::{Body, Lane};
 
 /// 4 lanes. Exists only where Advanced SIMD was found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct F32x4(float32x4_t);
+pub(crate) struct F32x4(pub(super) float32x4_t);
 
 // SAFETY of every block below without its own words: the intrinsics need Advanced SIMD; a constructor's caller vouches
 // for it, and a value of the type exists only where a constructor ran. Memory is vouched for by the caller.

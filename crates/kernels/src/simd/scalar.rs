@@ -4,7 +4,7 @@ use super::{Body, Lane};
 
 /// `N` lanes in an array, for any machine.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lanes<const N: usize>([f32; N]);
+pub(crate) struct Lanes<const N: usize>(pub(super) [f32; N]);
 
 impl<const N: usize> Lanes<N> {
     #[inline(always)]

@@ -38,6 +38,7 @@ enum Layer {
     ScaleShift(usize, Vec<f32>, Vec<f32>),
     InstanceNorm(usize, f64, Activation),
     Softmax(usize),
+    Transposed(usize, Vec<f32>, Vec<f32>),
 }
 
 /// The same network as a graph, node by node.
@@ -131,6 +132,12 @@ impl Naive {
         self.layers.push(Layer::Softmax(source.index()));
     }
 
+    pub(crate) fn transposed(&mut self, source: TensorId, weight: Vec<f32>, bias: Vec<f32>) {
+        // The graph has two nodes for it; nobody reads the first.
+        self.layers.push(Layer::Activation(source.index(), Activation::Identity));
+        self.layers.push(Layer::Transposed(source.index(), weight, bias));
+    }
+
     /// The last tensor, `[d][h][w][c]`, for an input of this `size`.
     pub(crate) fn run(&self, size: [usize; 3], input: &[f32]) -> Vec<f64> {
         let mut tensors: Vec<Tensor> = Vec::new();
@@ -157,6 +164,7 @@ impl Naive {
                     Tensor { size: a.size, channels: a.channels, data: sums.collect() }
                 }
                 Layer::ScaleShift(source, scale, shift) => tensors[*source].map(|voxel| affine(voxel, scale, shift)),
+                Layer::Transposed(source, weight, bias) => transposed(&tensors[*source], weight, bias),
                 Layer::InstanceNorm(source, eps, activation) => normed(&tensors[*source], *eps, *activation),
                 Layer::Softmax(source) => tensors[*source].map(|voxel| {
                     let most = voxel.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -172,6 +180,18 @@ impl Naive {
 
 fn affine(voxel: &[f64], scale: &[f32], shift: &[f32]) -> Vec<f64> {
     voxel.iter().zip(scale.iter().zip(shift)).map(|(x, (a, b))| x * f64::from(*a) + f64::from(*b)).collect()
+}
+
+/// `weight` is `[C_in][C_out][2][2][2]`.
+fn transposed(source: &Tensor, weight: &[f32], bias: &[f32]) -> Tensor {
+    Tensor::build(source.size.map(|n| 2 * n), bias.len(), |z, y, x| {
+        let (voxel, corner) = (source.at(z / 2, y / 2, x / 2), (z % 2 * 2 + y % 2) * 2 + x % 2);
+        let sum = |o: usize| -> f64 {
+            let products = voxel.iter().enumerate();
+            products.map(|(c, value)| value * f64::from(weight[(c * bias.len() + o) * 8 + corner])).sum()
+        };
+        bias.iter().enumerate().map(|(o, bias)| f64::from(*bias) + sum(o)).collect()
+    })
 }
 
 fn pooled(source: &Tensor, scale: &[f32], shift: &[f32]) -> Tensor {

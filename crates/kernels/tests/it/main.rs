@@ -6,5 +6,6 @@ mod exec;
 mod exec_modes;
 mod exec_naive;
 mod exec_streams;
+mod exec_transposed;
 mod ops;
 mod winograd;

@@ -23,7 +23,7 @@ fn check(case: &mut Case, exact: &[(f64, f64)], algorithm: Algorithm, [rms, most
     assert_eq!(scalar.len(), exact.len(), "{name}");
     // The outputs' root mean square; that of a sum of independent terms where few outputs happen to be small.
     let n = exact.len() as f64;
-    let terms = (case.shape.c_in * 27) as f64;
+    let terms = (case.shape.c_in * case.shape.taps()) as f64;
     let mean_square = |of: fn(&(f64, f64)) -> f64| exact.iter().map(of).sum::<f64>() / n;
     let scale = mean_square(|(value, _)| value * value).max(mean_square(|(_, sum)| sum * sum) / terms).sqrt();
     let (mut sum, mut largest) = (0.0, 0.0_f64);
@@ -62,6 +62,27 @@ fn channels() {
     }
     check_all(Case::new(shape(40, 48), [2, 5, 9]));
     check_all(Case::new(shape(72, 72), [5, 1, 3]));
+}
+
+/// Kernels of 1 x 3 x 3 taps: planes by themselves.
+#[test]
+fn flat_kernels() {
+    for (channels, size) in [
+        ([1, 5], [1, 1, 1]),
+        ([8, 24], [1, 9, 9]),
+        ([16, 32], [3, 5, 33]),
+        ([30, 21], [2, 7, 2]),
+        ([64, 32], [1, 4, 18]),
+    ] {
+        for dilation in [[1, 1, 1], [2, 3, 2]] {
+            let flat = ConvShape::new(channels[0], channels[1], [1, 3, 3]).with_dilation(dilation);
+            let mut case = Case::new(flat.clone(), size);
+            let exact = case.exact();
+            for (algorithm, bounds) in TILED.into_iter().filter(|(a, _)| a.supports(&flat)) {
+                check(&mut case, &exact, algorithm, bounds);
+            }
+        }
+    }
 }
 
 #[test]
@@ -126,15 +147,18 @@ fn several_cases() -> Vec<Case> {
 #[test]
 fn bits_depend_neither_on_threads_nor_on_cuts() {
     let isa = Isa::detect();
+    // Without the feature there is one thread, and what runs under an emulator takes its time.
+    let (threads, steps): (&[usize], &[usize]) =
+        if cfg!(feature = "rayon") { (&[2, 3, 7], &[1, 2, 3, 4, 5]) } else { (&[], &[1, 3]) };
     for mut case in several_cases() {
         for (algorithm, _) in TILED {
             case.algorithm = algorithm;
             let whole = case.run(isa, &Threads::single());
-            for n in [2, 3, 7] {
+            for &n in threads {
                 let name = format!("{algorithm:?}, {:?}, {n} threads", case.shape);
                 assert_same_bits(&case.run(isa, &Threads::new(n)), &whole, &name);
             }
-            for step in [1, 2, 3, 4, 5] {
+            for &step in steps {
                 let name = format!("{algorithm:?}, {:?}, {step} planes a call", case.shape);
                 assert_same_bits(&case.run_in_steps(isa, &Threads::new(2), step), &whole, &name);
             }
@@ -217,6 +241,11 @@ fn modes_choose_algorithms() {
     assert_eq!(
         Mode::ALL.map(|mode| algorithm(&plain, mode)),
         [Algorithm::Direct, Algorithm::Winograd222, Algorithm::Winograd444]
+    );
+    let flat = ConvShape::new(24, 24, [1, 3, 3]);
+    assert_eq!(
+        Mode::ALL.map(|mode| algorithm(&flat, mode)),
+        [Algorithm::Direct, Algorithm::Winograd122, Algorithm::Winograd144]
     );
     let point = ConvShape::new(24, 33, [1; 3]);
     assert_eq!(Mode::ALL.map(|mode| algorithm(&point, mode)), [Algorithm::Direct; 3]);

@@ -60,7 +60,8 @@ impl Task<'_> {
         let mut inputs = [[zeros.as_ptr(); MOST]; MOST];
         let mut steps = [[0; MOST]; MOST];
         for k in 0..D::A {
-            let Some(z) = self.grid.depth.input(segment.plane, k) else { continue };
+            // The taps of a plane by itself have no neighbours.
+            let Some(z) = self.grid.depth.input(segment.plane, k + 1 - D::TAPS / 2) else { continue };
             for j in 0..P::A {
                 let Some(y) = self.grid.rows.input(segment.row, j) else { continue };
                 inputs[k][j] = source.data()[layout.row_offset(z >> up, y >> up) + first..].as_ptr();

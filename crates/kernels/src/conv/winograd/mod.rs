@@ -1,4 +1,4 @@
-//! Convolution with 3 x 3 x 3 taps by Winograd's algorithms, nested along the three axes.
+//! Convolution with 3 x 3 x 3 taps, or 1 x 3 x 3, by Winograd's algorithms, nested along the three axes.
 //!
 //! The output is cut into tiles of `mD x m x m` voxels. The `AD x A x A` inputs of a tile (`A = m + 2`) are transformed
 //! along width, height and depth to as many points, at each of which the products over channels are a product of
@@ -28,10 +28,10 @@ use std::ops::Range;
 
 use self::grid::{Axis, Grid};
 use self::pack::{Factors, Measure};
-use self::points::{F1, F2, F4, Points};
+use self::points::{F1, F2, F4, OneTap, Points};
 use self::room::{Parts, Room};
-use super::aligned::with_scratch;
 use super::finish::Finish;
+use super::scratch::with_scratch;
 use super::tile::most_scalars;
 use super::{Algorithm, ConvShape, Epilogue};
 use crate::simd::{Body, Lane, dispatch};
@@ -41,6 +41,8 @@ use crate::{Isa, Layout, Planes, PlanesMut, Threads};
 #[derive(Debug)]
 pub(super) struct Winograd {
     dilation: [usize; 3],
+    /// Taps along depth: 3, or 1.
+    depth_taps: usize,
     channels: [usize; 2],
     /// Output voxels of a tile along depth, and along height and width.
     tile: [usize; 2],
@@ -77,7 +79,7 @@ unsafe impl Send for Target {}
 unsafe impl Sync for Target {}
 
 impl Winograd {
-    /// Packs checked weights of 3 x 3 x 3 taps for an instruction set that this machine has; nothing for
+    /// Packs checked weights of a kernel that the algorithm supports for an instruction set that this machine has; nothing for
     /// [`Algorithm::Direct`].
     pub(super) fn new(
         shape: &ConvShape,
@@ -90,8 +92,15 @@ impl Winograd {
         let [n_lanes, registers] = unsafe { dispatch(isa, Measure) };
         let channels = [shape.c_in, shape.c_out];
         let lanes = [n_lanes, if registers < 32 { 2 } else { 3 }];
+        let depth_taps = shape.kernel[0];
         let (tile, factors) = match algorithm {
             Algorithm::Direct => return None,
+            Algorithm::Winograd122 if depth_taps == 1 => {
+                ([1, 2], Factors::new::<OneTap, F2>(weight, channels, lanes, threads))
+            }
+            Algorithm::Winograd144 if depth_taps == 1 => {
+                ([1, 4], Factors::new::<OneTap, F4>(weight, channels, lanes, threads))
+            }
             Algorithm::Winograd122 => ([1, 2], Factors::new::<F1, F2>(weight, channels, lanes, threads)),
             Algorithm::Winograd222 => ([2, 2], Factors::new::<F2, F2>(weight, channels, lanes, threads)),
             Algorithm::Winograd144 => ([1, 4], Factors::new::<F1, F4>(weight, channels, lanes, threads)),
@@ -103,7 +112,7 @@ impl Winograd {
         let scale_shift = epilogue.scale_shift.map(|(scale, shift)| (repeat(&scale), repeat(&shift)));
         let epilogue = Epilogue { scale_shift, ..epilogue };
         let finish = Finish::new(bias.map(repeat).as_deref(), epilogue, shape.c_out + n_lanes);
-        Some(Self { dilation: shape.dilation, channels, tile, factors, finish, isa, registers })
+        Some(Self { dilation: shape.dilation, depth_taps, channels, tile, factors, finish, isa, registers })
     }
 
     /// Bytes of the packed weights.
@@ -148,6 +157,12 @@ impl Winograd {
                 // room that the task asks for.
                 unsafe {
                     match self.tile {
+                        [1, 2] if self.depth_taps == 1 => {
+                            dispatch(self.isa, Run::<OneTap, F2>(task, next, parts, PhantomData));
+                        }
+                        [1, 4] if self.depth_taps == 1 => {
+                            dispatch(self.isa, Run::<OneTap, F4>(task, next, parts, PhantomData));
+                        }
                         [1, 2] => dispatch(self.isa, Run::<F1, F2>(task, next, parts, PhantomData)),
                         [2, 2] => dispatch(self.isa, Run::<F2, F2>(task, next, parts, PhantomData)),
                         [1, 4] => dispatch(self.isa, Run::<F1, F4>(task, next, parts, PhantomData)),

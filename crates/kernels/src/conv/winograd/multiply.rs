@@ -1,6 +1,7 @@
 //! Second stage: the products over channels at each point, between the two transforms along width.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::Task;
 use super::ahead::Ahead;
@@ -11,6 +12,10 @@ use crate::conv::panel::Block;
 use crate::conv::rows::store;
 use crate::conv::tile::most_scalars;
 use crate::simd::{Body, LINE, Lane, prefetch_read};
+
+/// Most input channels whose products are summed up in one go. Most of the rounding error of these algorithms is that of
+/// the sums over channels; in parts, sums stay small, and the error of wide layers falls by half.
+const MOST_SUMMED: usize = 32;
 
 impl Task<'_> {
     /// Computes the results from the transformed rows.
@@ -176,6 +181,14 @@ struct Product {
 }
 
 impl Product {
+    /// The input channels in parts of at most [`MOST_SUMMED`], as equal as can be; all at once where there are several
+    /// terms, each with all its channels.
+    #[inline(always)]
+    fn partial_sums(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (n_channels, n) = (self.c_in, if self.terms == 1 { self.c_in.div_ceil(MOST_SUMMED) } else { 1 });
+        (0..n).map(move |i| n_channels * i / n..n_channels * (i + 1) / n)
+    }
+
     /// # Safety
     /// The machine has the instruction set of `L`; inputs, weights and output are valid for `n_tiles` tiles and
     /// `n_vectors` vectors of channels; `n_tiles <= most_scalars(L::REGISTERS, n_vectors)`.
@@ -228,32 +241,36 @@ impl<const B: usize, const V: usize> Body for RegisterTile<B, V> {
         let p = self.0;
         // SAFETY: operands and sums are those that the caller of `Product::run` vouches for.
         unsafe {
-            let mut sums = [[L::splat(0.0); V]; B];
             let (mut next_weights, mut next_rows) = (p.next_weights.start, p.next_rows.start);
             let mut weights = p.weights;
-            for term in 0..p.terms {
-                let inputs = p.inputs.add(term * p.step);
-                for c in 0..p.c_in {
-                    prefetch_read(next_weights);
-                    prefetch_read(next_rows);
-                    next_weights = next_weights.wrapping_add(p.next_weights.step);
-                    next_rows = next_rows.wrapping_add(p.next_rows.step);
-                    let mut factors = [L::splat(0.0); V];
-                    for (v, factor) in factors.iter_mut().enumerate() {
-                        *factor = L::load(weights.add(v * L::N));
-                    }
-                    for (b, sums) in sums.iter_mut().enumerate() {
-                        let x = L::splat(*inputs.add(b * p.c_in + c));
-                        for (sum, factor) in sums.iter_mut().zip(factors) {
-                            *sum = x.mul_add(factor, *sum);
+            for (part, channels) in p.partial_sums().enumerate() {
+                let mut sums = [[L::splat(0.0); V]; B];
+                for term in 0..p.terms {
+                    let inputs = p.inputs.add(term * p.step);
+                    for c in channels.clone() {
+                        prefetch_read(next_weights);
+                        prefetch_read(next_rows);
+                        next_weights = next_weights.wrapping_add(p.next_weights.step);
+                        next_rows = next_rows.wrapping_add(p.next_rows.step);
+                        let mut factors = [L::splat(0.0); V];
+                        for (v, factor) in factors.iter_mut().enumerate() {
+                            *factor = L::load(weights.add(v * L::N));
                         }
+                        for (b, sums) in sums.iter_mut().enumerate() {
+                            let x = L::splat(*inputs.add(b * p.c_in + c));
+                            for (sum, factor) in sums.iter_mut().zip(factors) {
+                                *sum = x.mul_add(factor, *sum);
+                            }
+                        }
+                        weights = weights.add(V * L::N);
                     }
-                    weights = weights.add(V * L::N);
                 }
-            }
-            for (b, row) in sums.into_iter().enumerate() {
-                for (v, sum) in row.into_iter().enumerate() {
-                    sum.store(p.out.add(b * p.padded + v * L::N));
+                for (b, row) in sums.into_iter().enumerate() {
+                    for (v, sum) in row.into_iter().enumerate() {
+                        let total = p.out.add(b * p.padded + v * L::N);
+                        let sum = if part == 0 { sum } else { L::load(total).add(sum) };
+                        sum.store(total);
+                    }
                 }
             }
         }

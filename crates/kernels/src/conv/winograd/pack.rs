@@ -1,10 +1,10 @@
 //! Weights at the points of the tiles.
 
 use super::points::{MOST, Points};
-use crate::Threads;
-use crate::conv::aligned::Aligned;
+
 use crate::conv::panel::{Block, even_parts};
 use crate::simd::{Body, Lane};
+use crate::{Buffer, Threads};
 
 /// Weights as `[point][output block][term][input channel][output channel of the block]`; points are those of depth,
 /// height and width, in this order. Where depth is not transformed, its three taps are terms of one point.
@@ -14,7 +14,7 @@ pub(super) struct Factors {
     /// Terms times input channels.
     depth: usize,
     padded: usize,
-    data: Aligned,
+    data: Buffer<f32>,
 }
 
 /// Where the packed weights go; tasks write disjoint rows.
@@ -30,7 +30,7 @@ impl Target {
 unsafe impl Sync for Target {}
 
 impl Factors {
-    /// Transforms `weight` `[C_out][C_in][27]` in f64, one axis after the other, and rounds once.
+    /// Transforms `weight` `[C_out][C_in][taps]` in f64, one axis after the other, and rounds once.
     pub(super) fn new<D: Points, P: Points>(
         weight: &[f32],
         [c_in, c_out]: [usize; 2],
@@ -45,18 +45,19 @@ impl Factors {
         }
         let points = D::A * P::A * P::A;
         let terms = if D::M == 1 { D::A } else { 1 };
-        let mut data = Aligned::zeros(points * c_in * padded);
-        let target = Target(data.as_mut_slice().as_mut_ptr());
+        let mut data = Buffer::zeros(points * c_in * padded);
+        let target = Target(data.as_mut_ptr());
         let matrices = [D::weights(), P::weights(), P::weights()];
+        let n_taps = D::TAPS * 9;
         let counts = [D::A, P::A, P::A];
         threads.for_each(blocks.len() * c_in, |index| {
             let (block, c) = (blocks[index / c_in], index % c_in);
             let width = block.width.min(c_out - block.start);
             // One value per tap, depth first, and output channel; then per point.
-            let mut taps = vec![0.0_f64; 27 * width];
+            let mut taps = vec![0.0_f64; n_taps * width];
             for o in 0..width {
-                for tap in 0..27 {
-                    taps[tap * width + o] = f64::from(weight[((block.start + o) * c_in + c) * 27 + tap]);
+                for tap in 0..n_taps {
+                    taps[tap * width + o] = f64::from(weight[((block.start + o) * c_in + c) * n_taps + tap]);
                 }
             }
             let values = at_points(&taps, &matrices, counts, width);
@@ -97,10 +98,15 @@ impl Factors {
     }
 }
 
-/// Applies the three matrices to `values[depth tap][height tap][width tap][width]`, the last axis first.
+/// Applies the three matrices to `values[depth tap][height tap][width tap][width]`, the last axis first; a single depth
+/// tap stays as it is.
 fn at_points(values: &[f64], matrices: &[[[f64; 3]; MOST]; 3], counts: [usize; 3], width: usize) -> Vec<f64> {
-    let by_width = along(values, &matrices[2][..counts[2]], 9, width);
-    let by_height = along(&by_width, &matrices[1][..counts[1]], 3, counts[2] * width);
+    let depth_taps = values.len() / (9 * width);
+    let by_width = along(values, &matrices[2][..counts[2]], 3 * depth_taps, width);
+    let by_height = along(&by_width, &matrices[1][..counts[1]], depth_taps, counts[2] * width);
+    if depth_taps == 1 {
+        return by_height;
+    }
     along(&by_height, &matrices[0][..counts[0]], 1, counts[1] * counts[2] * width)
 }
 

@@ -64,10 +64,11 @@ impl Room {
     pub(super) fn new(conv: &Winograd, grid: &Grid, sources: &[Planes<'_>], n_threads: usize) -> Self {
         let ([c_in, c_out], padded) = (conv.channels, conv.factors.padded());
         let [m_depth, m] = conv.tile;
-        let (terms, depth_results) = if m_depth == 1 { (3, 1) } else { (1, m_depth + 2) };
+        let (depth_points, flat) = (m_depth + conv.depth_taps - 1, m_depth == 1);
+        let (terms, depth_results) = if flat { (depth_points, 1) } else { (1, depth_points) };
         let n_groups = grid.n_groups();
         let per_group = grid.columns.dilation;
-        let per_tile = (m + 2) * m * ((m_depth + 2) * c_in + depth_results * c_out);
+        let per_tile = (m + 2) * m * (depth_points * c_in + depth_results * c_out);
         let remote = usize::from(conv.packed_bytes() > RESIDENT_WEIGHTS * size_of::<f32>());
         // Three terms are too many for the first-level cache anyway.
         let line_tiles = if terms == 1 { LINE_FLOATS / ((m + 2) * (c_in + padded)) } else { MAX_TILES };
@@ -111,7 +112,7 @@ impl Room {
         room.input_point = apart(n_tiles * c_in);
         room.product_point = apart(n_tiles * padded);
         room.result_point = apart(n_outputs * c_out + LINE);
-        let points = (m_depth + 2) * (m + 2);
+        let points = depth_points * (m + 2);
         room.parts = [
             CHUNK,
             points * CHUNK,

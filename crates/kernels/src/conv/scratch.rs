@@ -1,0 +1,26 @@
+//! Memory that a thread keeps between calls.
+
+use std::cell::RefCell;
+
+use crate::Buffer;
+
+/// Scratch grows in steps of this many floats, a huge page: the rows of a task lie on more small pages than the first
+/// level of a translation cache holds.
+const STEP: usize = 512 * 1024;
+/// Scratch of fewer floats is as large as it must be.
+const SMALL: usize = 64 * 1024;
+
+/// Runs `work` with `len` floats of scratch that the thread keeps for later calls; their content is arbitrary.
+pub(super) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Buffer<f32>> = RefCell::default();
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < len {
+            // The old one first, so that two are never held.
+            *scratch = Buffer::default();
+            *scratch = Buffer::zeros(if len < SMALL { len } else { len.next_multiple_of(STEP) });
+        }
+        work(&mut scratch[..len])
+    })
+}
