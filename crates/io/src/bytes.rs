@@ -12,6 +12,8 @@ use crate::{IoError, ReadOptions};
 /// What is kept of the beginning of a compressed file, so that headers can be read in any order.
 const HEAD_BYTES: usize = 4096;
 const SKIP_BYTES: usize = 256 << 10;
+/// Expansion that is taken on trust when memory is asked for before a stream is inflated.
+pub(crate) const LIKELY_RATIO: u64 = 256;
 
 /// A file that can be read at any position, from any thread. The content decides whether it is compressed.
 pub(crate) struct ByteSource {
@@ -42,6 +44,12 @@ impl ByteSource {
             Kind::Plain { file, len }
         };
         Ok(Self { path: path.to_owned(), kind })
+    }
+
+    /// An open file of that length, whatever its first bytes look like.
+    #[cfg(feature = "hdf5")]
+    pub(crate) fn plain(path: &Path, file: File, len: u64) -> Self {
+        Self { path: path.to_owned(), kind: Kind::Plain { file, len } }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -117,6 +125,24 @@ impl ByteSource {
                 cursor.reader.finish(strict)
             }
         }
+    }
+
+    /// Inflates the whole stream into `out` at once, which is faster than piece by piece, and verifies its checksum. False
+    /// where that can not be done: several members, other bytes behind the voxels, a file that is too large to be held
+    /// beside `out`, or damage (which reading piece by piece names).
+    pub(crate) fn inflate_whole(&self, out: &mut [u8]) -> bool {
+        const MAX_PACKED_BYTES: u64 = 28 << 20;
+        const SIZE_BYTES: usize = 4;
+        let Kind::Gzip { compressed_len, .. } = &self.kind else { return false };
+        if *compressed_len > MAX_PACKED_BYTES || out.len() as u64 / LIKELY_RATIO > *compressed_len {
+            return false;
+        }
+        let Ok(packed) = std::fs::read(&self.path) else { return false };
+        let Some(stored_len) = packed.last_chunk::<SIZE_BYTES>() else { return false };
+        if u32::from_le_bytes(*stored_len) != out.len() as u32 {
+            return false;
+        }
+        libdeflater::Decompressor::new().gzip_decompress(&packed, out) == Ok(out.len())
     }
 
     /// The error of a compressed file that is cut before any of its content can be told; none for other files.
@@ -296,7 +322,7 @@ fn read_some_at(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usi
     std::os::windows::fs::FileExt::seek_read(file, out, offset)
 }
 
-fn read_up_to(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usize> {
+pub(crate) fn read_up_to(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < out.len() {
         match read_some_at(file, offset.saturating_add(filled as u64), &mut out[filled..]) {

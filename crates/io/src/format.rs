@@ -1,11 +1,13 @@
 //! The seam at which formats meet, and the functions that choose between them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use volkit_core::{DType, Region, VolumeMeta, VolumeSink, read_all};
 
 use crate::{
     FileSource, Header, Image, ImageInfo, IoError, MghFormat, NiftiFormat, NpzFormat, ReadOptions, WriteOptions,
+    split_data_set,
 };
 
 /// Bytes of the beginning of a file (inflated where it is compressed) that a format may look at to know its own.
@@ -87,7 +89,16 @@ pub trait Format: Send + Sync {
 /// The formats of this build.
 #[must_use]
 pub fn formats() -> &'static [&'static dyn Format] {
-    &[&NiftiFormat, &MghFormat, &NpzFormat]
+    &[
+        &NiftiFormat,
+        &MghFormat,
+        &NpzFormat,
+        &crate::NrrdFormat,
+        #[cfg(feature = "hdf5")]
+        &crate::Hdf5Format,
+        #[cfg(feature = "zarr")]
+        &crate::ZarrFormat,
+    ]
 }
 
 /// Whether this build reads weights of Keras networks in HDF5 files (feature `hdf5`).
@@ -112,8 +123,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Image, IoError> {
 /// # Errors
 /// See [`IoError`].
 pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Image, IoError> {
-    let path = path.as_ref();
-    format_of_content(path, options)?.read(path, options)
+    let (path, options) = to_read(path.as_ref(), options);
+    format_of_content(&path, &options)?.read(&path, &options)
 }
 
 /// Reads what a file says of its volume, without the voxels.
@@ -129,8 +140,8 @@ pub fn probe(path: impl AsRef<Path>) -> Result<ImageInfo, IoError> {
 /// # Errors
 /// See [`IoError`].
 pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FileSource, IoError> {
-    let path = path.as_ref();
-    format_of_content(path, options)?.open(path, options)
+    let (path, options) = to_read(path.as_ref(), options);
+    format_of_content(&path, &options)?.open(&path, &options)
 }
 
 /// Writes a volume; the name decides on the format: `.nii`, `.nii.gz`, `.hdr`/`.img` (each alone or with `.gz`),
@@ -139,8 +150,8 @@ pub fn open(path: impl AsRef<Path>, options: &ReadOptions) -> Result<FileSource,
 /// # Errors
 /// See [`IoError`]. No part of the file is left then, and a file that was there before stays as it was.
 pub fn write(path: impl AsRef<Path>, image: &Image, options: &WriteOptions) -> Result<WriteReport, IoError> {
-    let path = path.as_ref();
-    format_of_name(path)?.write(path, image, options)
+    let (path, options) = to_write(path.as_ref(), options);
+    format_of_name(&path)?.write(&path, image, &options)
 }
 
 /// Begins a file that is written by boxes; `meta` gives shape, element type and place, `header` what else to record.
@@ -157,12 +168,32 @@ pub fn create(
     header: Option<&Header>,
     options: &WriteOptions,
 ) -> Result<Box<dyn VolumeSink>, IoError> {
-    let path = path.as_ref();
-    format_of_name(path)?.create(path, meta, header.unwrap_or(&Header::None), options)
+    let (path, options) = to_write(path.as_ref(), options);
+    format_of_name(&path)?.create(&path, meta, header.unwrap_or(&Header::None), &options)
+}
+
+/// The file, and the options with the data set that the path names.
+fn to_read<'a>(path: &Path, options: &'a ReadOptions) -> (PathBuf, Cow<'a, ReadOptions>) {
+    match split_data_set(path) {
+        (path, None) => (path, Cow::Borrowed(options)),
+        (path, data_set) => (path, Cow::Owned(options.clone().with_data_set(data_set))),
+    }
+}
+
+/// The same for a file that is to be written.
+fn to_write<'a>(path: &Path, options: &'a WriteOptions) -> (PathBuf, Cow<'a, WriteOptions>) {
+    match split_data_set(path) {
+        (path, None) => (path, Cow::Borrowed(options)),
+        (path, data_set) => (path, Cow::Owned(options.clone().with_data_set(data_set))),
+    }
 }
 
 fn format_of_content(path: &Path, options: &ReadOptions) -> Result<&'static dyn Format, IoError> {
     if path.is_dir() {
+        #[cfg(feature = "zarr")]
+        if crate::ZarrFormat.recognises(path, &[]) {
+            return Ok(&crate::ZarrFormat);
+        }
         return Err(IoError::not_this_format(path, folder_content(path)));
     }
     let bytes = crate::bytes::ByteSource::open(path, options)?;
@@ -192,8 +223,7 @@ fn format_of_name(path: &Path) -> Result<&'static dyn Format, IoError> {
 
 /// What a file is that no format recognises.
 fn foreign_content(prefix: &[u8], is_gzip: bool) -> String {
-    let known: [(&[u8], &str); 7] = [
-        (b"NRRD000", "an NRRD file, which this build does not read"),
+    let known: [(&[u8], &str); 6] = [
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file, which this build does not read"),
         (b"\x89PNG", "a PNG picture"),
         (b"II*\0", "a TIFF picture"),

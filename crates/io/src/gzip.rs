@@ -1,9 +1,9 @@
 //! Gzip streams: members one after another, checked against their CRC-32 and length.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::{Decompress, FlushDecompress, GzBuilder, Status, write::GzEncoder};
+use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::IoError;
 
@@ -252,9 +252,4 @@ impl<R: Read> GzReader<R> {
 pub(crate) fn cut(path: &Path, found: u64) -> IoError {
     let what = "the gzip stream is truncated: it".to_owned();
     IoError::Truncated { path: path.to_owned(), what, expected: found + 1, found }
-}
-
-/// A compressor whose output depends on nothing but its input: no time, no name.
-pub(crate) fn encoder<W: Write>(output: W, level: u32) -> GzEncoder<W> {
-    GzBuilder::new().mtime(0).write(output, flate2::Compression::new(level.min(9)))
 }

@@ -1,5 +1,5 @@
-//! Reading and writing volumes: NIfTI-1 and NIfTI-2, MGH and MGZ, Analyze 7.5, `.npy` and `.npz`; and stores of named
-//! arrays: safetensors, `.npz` and, with the feature `hdf5`, Keras weights.
+//! Reading and writing volumes: NIfTI-1 and NIfTI-2, MGH and MGZ, Analyze 7.5, NRRD, `.npy` and `.npz`, with the feature
+//! `hdf5` also data sets in HDF5 files; and stores of named arrays: safetensors, `.npz` and Keras weights.
 //!
 //! [`read`] gives an [`Image`]: a volume with the header of its file, kept whole. [`probe`] reads the header only;
 //! [`open`] gives a [`FileSource`] that is read by boxes. [`write()`] writes an image and brings up to date what the new
@@ -26,11 +26,16 @@ mod array_file;
 mod atomic;
 mod bytes;
 mod cast;
+mod checksum;
+#[cfg(all(feature = "hdf5", feature = "zarr"))]
+mod convert;
+mod data_set_path;
 mod decode;
 mod endian;
 mod error;
 mod format;
 mod gzip;
+mod gzip_write;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 mod image;
@@ -42,15 +47,22 @@ mod nifti;
 #[cfg(feature = "nifti")]
 mod nifti_conversions;
 mod npz;
+mod nrrd;
 mod options;
 mod raw;
 mod safetensors_store;
 mod sink;
 mod units;
+#[cfg(feature = "zarr")]
+mod zarr;
 
 pub use array_file::{create_array, create_raw, open_array, open_raw};
 pub use atomic::write_atomically;
 pub use cast::smallest_label_dtype;
+pub use checksum::{sha256, sha256_file};
+#[cfg(all(feature = "hdf5", feature = "zarr"))]
+pub use convert::{ChunkRule, ConvertOptions, ConvertReport, ConvertedArray, convert_hdf5};
+pub use data_set_path::split_data_set;
 pub use decode::Scaling;
 pub use endian::Endian;
 pub use error::IoError;
@@ -58,7 +70,10 @@ pub use format::{
     Format, HDF5_WEIGHTS, PREFIX_BYTES, WriteReport, create, formats, has_suffix, open, probe, read, read_with, write,
 };
 #[cfg(feature = "hdf5")]
-pub use hdf5::KerasStore;
+pub use hdf5::{
+    Hdf5Backend, Hdf5DataSet, Hdf5Entry, Hdf5File, Hdf5Filter, Hdf5Format, Hdf5Info, Hdf5Kind, Hdf5Layout, Hdf5Node,
+    Hdf5Value, Hdf5Writer, KerasStore, create_hdf5, open_hdf5, walk_hdf5,
+};
 pub use image::{FileSource, Header, Image, ImageInfo};
 pub use keras_layers::{KerasLayer, keras_layers};
 pub use limits::Limits;
@@ -67,9 +82,15 @@ pub use nifti::{Extension, NiftiFormat, NiftiHeader};
 #[cfg(feature = "nifti")]
 pub use nifti_conversions::{from_nifti_volume, to_nifti_volume};
 pub use npz::{NpzFormat, NpzStore, write_npz};
+pub use nrrd::NrrdFormat;
 pub use options::{BaseAffine, ColourPart, ComplexPart, NiftiVersion, Partial, ReadOptions, Values, WriteOptions};
 pub use safetensors_store::{SafetensorsStore, write_safetensors};
 pub use units::{SpaceUnit, TimeUnit, Units};
+#[cfg(feature = "zarr")]
+pub use zarr::{
+    BloscCodec, BloscShuffle, Downsampling, OmeAxis, OmeImage, OmeLevel, PyramidOptions, ZarrArray, ZarrCodec,
+    ZarrEntry, ZarrFormat, ZarrSink, ZarrSource, ZarrSpec, ZarrVersion, default_chunk, list_zarr, write_pyramid,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -75,6 +75,8 @@ pub struct ReadOptions {
     /// A compressed file whose voxels take at most this many bytes is kept inflated in memory once a read goes
     /// backwards; larger ones are inflated again from the start. Default: 256 MiB.
     pub gzip_cache_bytes: u64,
+    /// The data set of a file that holds several (HDF5). Default: the only one.
+    pub data_set: Option<String>,
 }
 
 impl ReadOptions {
@@ -89,6 +91,7 @@ impl ReadOptions {
             colour: None,
             base_affine: BaseAffine::Centred,
             gzip_cache_bytes: 256 << 20,
+            data_set: None,
         }
     }
 
@@ -132,6 +135,12 @@ impl ReadOptions {
     #[must_use]
     pub fn with_gzip_cache_bytes(self, gzip_cache_bytes: u64) -> Self {
         Self { gzip_cache_bytes, ..self }
+    }
+
+    /// The same with a data set to read.
+    #[must_use]
+    pub fn with_data_set(self, data_set: Option<String>) -> Self {
+        Self { data_set, ..self }
     }
 }
 
@@ -186,6 +195,13 @@ pub struct WriteOptions {
     /// Whether [`crate::create`] begins a file under a partial name that outlives the process; not for compressed
     /// files. Default: no.
     pub partial: Option<Partial>,
+    /// Name of the data set in a file that may hold several (HDF5), groups before it divided by `/`. Default: `volume`.
+    pub data_set: Option<String>,
+    /// Voxels of a chunk along each axis, first axis fastest, in files that have chunks. Default: one image of a stack of
+    /// images, else blocks of at most 1 MiB.
+    pub chunk: Option<Vec<usize>>,
+    /// Level of deflate in HDF5 files, 0 (none) to 9. Default: 4, beyond which files hardly become smaller.
+    pub hdf5_level: u32,
 }
 
 impl WriteOptions {
@@ -201,6 +217,9 @@ impl WriteOptions {
             fsync: false,
             overwrite: true,
             partial: None,
+            data_set: None,
+            chunk: None,
+            hdf5_level: 4,
         }
     }
 
@@ -252,6 +271,24 @@ impl WriteOptions {
     #[must_use]
     pub fn with_partial(self, partial: Partial) -> Self {
         Self { partial: Some(partial), ..self }
+    }
+
+    /// The same with a name for the data set.
+    #[must_use]
+    pub fn with_data_set(self, data_set: Option<String>) -> Self {
+        Self { data_set, ..self }
+    }
+
+    /// The same with other chunks.
+    #[must_use]
+    pub fn with_chunk(self, chunk: Option<Vec<usize>>) -> Self {
+        Self { chunk, ..self }
+    }
+
+    /// The same with another level of deflate in HDF5 files.
+    #[must_use]
+    pub fn with_hdf5_level(self, hdf5_level: u32) -> Self {
+        Self { hdf5_level, ..self }
     }
 }
 

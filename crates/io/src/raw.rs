@@ -1,10 +1,11 @@
 //! Voxels that lie in a file as one dense array, first axis fastest: NIfTI, Analyze, MGH.
 
+use rayon::prelude::*;
 use volkit_core::{
     BoxError, CoreError, Region, Rows, VolumeMeta, VolumeSource, Voxels, VoxelsMut, VoxelsRef, with_voxels,
 };
 
-use crate::bytes::ByteSource;
+use crate::bytes::{ByteSource, LIKELY_RATIO};
 use crate::decode::Decoder;
 use crate::{Endian, IoError, Limits};
 
@@ -14,8 +15,8 @@ const BLOCK_BYTES: usize = 256 << 10;
 const MAX_WASTE: usize = 4;
 /// First allocation for a compressed volume whose size the compressed bytes make unlikely.
 const FIRST_BLOCK_BYTES: usize = 16 << 20;
-/// Expansion that is taken on trust.
-const LIKELY_RATIO: u64 = 16;
+/// Voxels of a plain file beyond which several threads read and convert them.
+const PARALLEL_BYTES: usize = 4 << 20;
 
 /// Where the voxels lie and how they are stored.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +69,20 @@ impl RawSource {
         let path = self.bytes.path();
         let (n, dtype) = (self.meta.n_voxels(), self.meta.dtype());
         let wanted = limits.check_array(path, "the volume", n, dtype.size())?;
-        let trusted = !self.bytes.is_gzip() || wanted / LIKELY_RATIO <= self.bytes.max_len() / crate::gzip::MAX_RATIO;
+        if self.bytes.is_gzip()
+            && let Some(voxels) = self.inflate_whole()
+        {
+            return Ok(voxels);
+        }
+        let likely = self.bytes.max_len() / crate::gzip::MAX_RATIO * LIKELY_RATIO;
+        let trusted = !self.bytes.is_gzip() || wanted <= likely;
         let mut have = if trusted { n } else { n.min(FIRST_BLOCK_BYTES / dtype.size()) };
         let mut voxels = Voxels::zeros(dtype, have).map_err(|error| IoError::core(path, error))?;
-        self.read_run(0, voxels.view_mut())?;
+        if self.bytes.is_gzip() {
+            self.read_run(0, voxels.view_mut())?;
+        } else {
+            self.read_parts(voxels.view_mut())?;
+        }
         while have < n {
             let more = have.min(n - have);
             with_voxels!(Voxels, &mut voxels, values => {
@@ -85,6 +96,67 @@ impl RawSource {
             have += more;
         }
         Ok(voxels)
+    }
+
+    /// All values of a compressed file that is inflated at once: into the end of the values' own memory, from where they
+    /// are converted forward, so that nothing is held twice. None where it must be read piece by piece.
+    fn inflate_whole(&self) -> Option<Voxels> {
+        let (n, dtype) = (self.meta.n_voxels(), self.meta.dtype());
+        let stored_size = self.stored.size();
+        let offset = usize::try_from(self.layout.offset).ok()?;
+        let n_packed = offset.checked_add(n.checked_mul(stored_size)?)?;
+        if dtype.size() < stored_size || !self.layout.last {
+            return None;
+        }
+        let n_elements = n.checked_add(offset.div_ceil(dtype.size()))?;
+        let mut voxels = Voxels::zeros(dtype, n_elements).ok()?;
+        let mut view = voxels.view_mut();
+        let bytes = view.bytes_mut();
+        let end = bytes.len();
+        if !self.bytes.inflate_whole(&mut bytes[end - n_packed..]) {
+            return None;
+        }
+        let start = end - n * stored_size;
+        if self.layout.decoder.is_identity() {
+            bytes.copy_within(start.., 0);
+            self.layout.endian.swap_if_needed(self.stored, &mut bytes[..n * stored_size]);
+        } else {
+            self.convert_forward(&mut voxels, start).ok()?;
+        }
+        with_voxels!(Voxels, &mut voxels, values => values.truncate(n));
+        Some(voxels)
+    }
+
+    /// Converts stored elements that lie at the end of `voxels`, from byte `start`, to its beginning. A value is never
+    /// smaller than a stored element, so what is written stays behind what is read.
+    fn convert_forward(&self, voxels: &mut Voxels, start: usize) -> Result<(), IoError> {
+        let (n, stored_size) = (self.meta.n_voxels(), self.stored.size());
+        let block_len = (BLOCK_BYTES / stored_size).min(n);
+        let mut block = self.zeros(block_len)?;
+        for first in (0..n).step_by(block_len.max(1)) {
+            let len = block_len.min(n - first);
+            let from = start + first * stored_size;
+            let mut view = block.view_mut();
+            let bytes = &mut view.bytes_mut()[..len * stored_size];
+            bytes.copy_from_slice(&voxels.view().bytes()[from..from + len * stored_size]);
+            self.layout.endian.swap_if_needed(self.stored, bytes);
+            self.decode(sub(block.view(), 0, len), voxels.view_mut().slice(first..first + len))?;
+        }
+        Ok(())
+    }
+
+    /// All values of a plain file, by several threads where there are many.
+    fn read_parts(&self, mut out: VoxelsMut<'_>) -> Result<(), IoError> {
+        let n = out.len();
+        let threads = rayon::current_num_threads();
+        if threads == 1 || n * self.stored.size() < PARALLEL_BYTES {
+            return self.read_run(0, out);
+        }
+        let part = n.div_ceil(4 * threads);
+        with_voxels!(VoxelsMut, &mut out, values => {
+            let parts = values.par_chunks_mut(part).enumerate();
+            parts.map(|(index, values)| self.read_run(index * part, values.into())).collect()
+        })
     }
 
     /// Values of consecutive elements from `first`.

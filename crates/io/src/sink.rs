@@ -5,12 +5,12 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use flate2::write::GzEncoder;
 use volkit_core::{BoxError, CoreError, Region, VolumeMeta, VolumeSink, Voxels, VoxelsRef, with_voxels};
 
 use crate::atomic::TemporaryFile;
 use crate::cast::{Cast, convert};
-use crate::gzip::{self, GzReader};
+use crate::gzip::GzReader;
+use crate::gzip_write::GzWriter;
 use crate::{Endian, IoError, Partial, WriteOptions};
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -48,7 +48,7 @@ impl RawFile {
     fn header(path: &Path, bytes: &[u8], options: &WriteOptions) -> Result<TemporaryFile, IoError> {
         let file = TemporaryFile::create(path, options.overwrite)?;
         let written = if is_gzip_name(path) {
-            let mut encoder = gzip::encoder(file.file(), options.gzip_level);
+            let mut encoder = GzWriter::new(file.file(), options.gzip_level);
             encoder.write_all(bytes).and_then(|()| encoder.finish()).map(|_| ())
         } else {
             file.file().write_all(bytes)
@@ -101,7 +101,7 @@ pub(crate) fn write_whole(
         out.write_all(&raw.after).map_err(failed)
     };
     if is_gzip_name(&raw.path) {
-        let mut encoder = gzip::encoder(BufWriter::new(file.file()), options.gzip_level);
+        let mut encoder = GzWriter::new(BufWriter::new(file.file()), options.gzip_level);
         fill(&mut encoder)?;
         let finished = encoder.finish().and_then(|mut out| out.flush());
         finished.map_err(|error| IoError::io(&raw.path, "write", error))?;
@@ -133,7 +133,7 @@ pub(crate) fn create(
     let meta = meta.clone();
     if is_gzip_name(&raw.path) {
         let clone = file.file().try_clone().map_err(|error| IoError::io(path, "write", error))?;
-        let mut encoder = gzip::encoder(BufWriter::new(clone), options.gzip_level);
+        let mut encoder = GzWriter::new(BufWriter::new(clone), options.gzip_level);
         encoder.write_all(&raw.before).map_err(|error| IoError::io(path, "write", error))?;
         let state = Mutex::new(GzipState::InOrder { encoder, next: 0 });
         return Ok(Box::new(GzipSink { meta, raw, options, file, state }));
@@ -208,7 +208,7 @@ struct GzipSink {
 
 enum GzipState {
     /// Everything before element `next` is compressed.
-    InOrder { encoder: GzEncoder<BufWriter<File>>, next: usize },
+    InOrder { encoder: GzWriter<BufWriter<File>>, next: usize },
     /// The voxels lie uncompressed in a second temporary file.
     Spilled(TemporaryFile),
     /// A failure has left the file incomplete.
@@ -217,7 +217,7 @@ enum GzipState {
 
 impl GzipSink {
     /// Moves what is compressed so far to an uncompressed file.
-    fn spill(&self, encoder: GzEncoder<BufWriter<File>>) -> Result<TemporaryFile, IoError> {
+    fn spill(&self, encoder: GzWriter<BufWriter<File>>) -> Result<TemporaryFile, IoError> {
         let failed = |error| IoError::io(&self.raw.path, "write", error);
         let mut compressed =
             encoder.finish().and_then(|out| out.into_inner().map_err(io::Error::from)).map_err(failed)?;
@@ -249,7 +249,7 @@ impl GzipSink {
             GzipState::Spilled(spill) => {
                 let mut target = self.file.file().try_clone().map_err(failed)?;
                 target.set_len(0).and_then(|()| target.seek(SeekFrom::Start(0))).map_err(failed)?;
-                let mut encoder = gzip::encoder(BufWriter::new(target), self.options.gzip_level);
+                let mut encoder = GzWriter::new(BufWriter::new(target), self.options.gzip_level);
                 encoder.write_all(&self.raw.before).map_err(failed)?;
                 let mut voxels = spill.file();
                 voxels.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -343,12 +343,12 @@ fn sub(values: VoxelsRef<'_>, start: usize, len: usize) -> VoxelsRef<'_> {
 }
 
 #[cfg(unix)]
-fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 #[cfg(windows)]
-fn write_all_at(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all_at(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let count = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
         if count == 0 {

@@ -5,17 +5,9 @@ use volkit_core::{Array, BoxError, DType, Voxels};
 
 use crate::{Endian, IoError, Limits};
 
+use super::datatype::IEEE754_BINARY16;
 use super::keras::Place;
 
-const IEEE754_BINARY16: FloatingPointLayout = FloatingPointLayout {
-    bit_offset: 0,
-    bit_precision: 16,
-    exponent_location: 10,
-    exponent_size: 5,
-    mantissa_location: 0,
-    mantissa_size: 10,
-    exponent_bias: 15,
-};
 /// The most that deflate shrinks anything, rounded up: a match of 258 bytes costs at least two bits.
 const MAX_COMPRESSION: u64 = 1040;
 

@@ -10,6 +10,7 @@ use crate::keras_layers::{LAYERS_KEY, layers_text};
 use crate::{Endian, IoError, KerasLayer, Limits};
 
 use super::attributes::Attributes;
+use super::contain::contained;
 use super::data_set::{self, Description};
 use super::names::array_names;
 
@@ -80,6 +81,10 @@ impl KerasStore {
     /// weight that the file names but lacks, for a name twice, and for damage.
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, IoError> {
         let path = path.as_ref();
+        contained(path, "", || Self::open_file(path, limits))
+    }
+
+    fn open_file(path: &Path, limits: &Limits) -> Result<Self, IoError> {
         let file_len = std::fs::metadata(path).map_err(|error| IoError::io(path, "open", error))?.len();
         let file = File::open_streaming(path).map_err(|error| not_opened(path, error))?;
         let (prefix, attributes) = find_layers(path, &file)?;
@@ -157,7 +162,7 @@ impl KerasStore {
         let place = Place { path: &self.path, name: &entry.data_set };
         let data_set =
             self.file.dataset(&entry.data_set).map_err(|error| failed(&self.path, &entry.data_set, error))?;
-        data_set::read(&place, &data_set, self.file_len, &self.limits)
+        contained(&self.path, &entry.data_set, || data_set::read(&place, &data_set, self.file_len, &self.limits))
     }
 }
 

@@ -4,15 +4,29 @@
 mod arrays;
 mod atomicity;
 mod bad_files;
+#[cfg(all(feature = "hdf5", feature = "zarr"))]
+mod convert;
 #[cfg(feature = "nifti")]
 mod cross_check;
 mod golden;
+#[cfg(feature = "hdf5")]
+mod hdf5_files;
 mod headers;
 #[cfg(feature = "hdf5")]
 mod keras;
 #[cfg(feature = "hdf5")]
 mod keras_files;
+mod mutations;
+mod nrrd;
 mod round_trips;
 mod shared;
 mod sources;
 mod stores;
+#[cfg(feature = "zarr")]
+mod zarr;
+#[cfg(feature = "zarr")]
+mod zarr_bad;
+#[cfg(feature = "zarr")]
+mod zarr_cross_check;
+#[cfg(feature = "zarr")]
+mod zarr_groups;
