@@ -2,7 +2,7 @@
 //!
 //! [`StageClock`] is a [`volkit_core::Progress`] that times what passes through it and gives a [`RunReport`]; the
 //! metrics ([`dice`], [`compare`], [`compare_voxels`], [`psnr`]) say how far two results are apart; phantoms ([`HeadPhantom`],
-//! [`ShellsPhantom`]) are inputs of any size that need no download; a [`Workload`] is timed by [`measure`], two are
+//! [`ShellsPhantom`], [`AnimalPhantom`]) are inputs of any size that need no download; a [`Workload`] is timed by [`measure`], two are
 //! set beside each other by [`Comparison`], and [`gate`] compares a [`BenchReport`] with an earlier one.
 //!
 //! This crate opens no file of a user and runs no network.
@@ -12,11 +12,15 @@ mod available;
 mod baseline;
 mod clock;
 mod comparison;
+#[cfg(feature = "program")]
+mod display;
 mod error;
 mod exact;
 mod measure;
 mod metrics;
 mod phantom;
+#[cfg(feature = "testing")]
+mod program_run;
 mod random;
 mod report;
 mod series;
@@ -29,11 +33,18 @@ pub use available::available_bytes;
 pub use baseline::{BenchReport, Change, GateReport, GateRow, LEAST_CHANGE, MachineFacts, NOISE_FACTOR, gate};
 pub use clock::StageClock;
 pub use comparison::Comparison;
+#[cfg(feature = "program")]
+pub use display::Display;
 pub use error::BenchError;
 pub use exact::compare_voxels;
 pub use measure::{Measurement, measure};
 pub use metrics::{Difference, LabelDice, compare, dice, different_labels, different_values, psnr};
-pub use phantom::{Grid, HEAD_TISSUES, HeadPhantom, Phantom, SeededMeshNet, ShellsPhantom, Tissue, seeded_posteriors};
+pub use phantom::{AnimalCamera, AnimalPart, AnimalPhantom, AnimalPose, AnimalView};
+pub use phantom::{
+    Grid, HEAD_TISSUES, HeadPhantom, Phantom, SeededMeshNet, SeededUNet, ShellsPhantom, Tissue, seeded_posteriors,
+};
+#[cfg(feature = "testing")]
+pub use program_run::{ProgramFolder, ProgramRun};
 pub use random::Random;
 pub use report::{RunReport, StageTime};
 pub use series::{Series, record_in_turn};

@@ -1,18 +1,22 @@
 //! Volumes, and a network, made by code: inputs of any size that are known exactly and need no download.
 
+mod animal;
 mod grid;
 mod head;
 mod head_shape;
 mod meshnet;
 mod posteriors;
 mod shells;
+mod unet;
 
+pub use animal::{AnimalCamera, AnimalPart, AnimalPhantom, AnimalPose, AnimalView};
 pub use grid::Grid;
 pub use head::HeadPhantom;
 pub use head_shape::{HEAD_TISSUES, Tissue};
 pub use meshnet::SeededMeshNet;
 pub use posteriors::seeded_posteriors;
 pub use shells::ShellsPhantom;
+pub use unet::SeededUNet;
 
 use volkit_core::Volume;
 
