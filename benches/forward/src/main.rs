@@ -16,7 +16,7 @@ use volkit_bench::{cpu_secs, peak_bytes};
 use volkit_core::SilentProgress;
 use volkit_io::KerasStore;
 use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
-use volkit_seg::{Posteriors, SegmentationNet};
+use volkit_seg::{NetworkBuild, Posteriors, SegmentationNet};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// How sums are computed.
-    #[arg(long, default_value = "exact", value_parser = mode)]
+    #[arg(long, default_value = "exact")]
     mode: Mode,
 }
 
@@ -42,7 +42,8 @@ fn main() -> Result<()> {
     let store = KerasStore::open(&args.weights)?;
     let threads = Threads::new(args.threads);
     let options = ConvOptions::new(Isa::detect()).with_mode(args.mode).with_threads(&threads);
-    let net = SegmentationNet::from_store_for(&store, options).with_context(|| args.weights.display().to_string())?;
+    let net = SegmentationNet::from_store(&store, &NetworkBuild::new().with_conv(options))
+        .with_context(|| args.weights.display().to_string())?;
     println!("ready volkit {} {} {}", env!("CARGO_PKG_VERSION"), Isa::detect().name(), args.mode.name());
     let mut last: Option<Posteriors> = None;
     for line in std::io::stdin().lock().lines() {
@@ -66,10 +67,6 @@ fn main() -> Result<()> {
         std::io::stdout().flush()?;
     }
     Ok(())
-}
-
-fn mode(name: &str) -> Result<Mode> {
-    Mode::from_name(name).with_context(|| format!("'{name}': expected exact, strict or fast-math"))
 }
 
 fn read(path: &Path) -> Result<Vec<f32>> {

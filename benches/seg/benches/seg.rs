@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use volkit_bench::{Grid, HeadPhantom, seeded_posteriors};
-use volkit_benches_seg::{seeded_unet, write_keras};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use volkit_bench::{Grid, HeadPhantom, SeededUNet, seeded_posteriors};
+use volkit_benches_seg::write_keras;
 use volkit_core::{Affine, ArrayStore, BoxError};
 use volkit_io::{KerasStore, SafetensorsStore, write_safetensors};
 use volkit_seg::{
-    Placement, Posteriors, PostprocessOptions, PreprocessOptions, SegmentationNet, Structures, postprocess, preprocess,
+    NetworkBuild, Placement, Posteriors, PostprocessOptions, PreprocessOptions, SegmentationNet, Structures,
+    postprocess, preprocess,
 };
 
 /// Voxels along each axis: the least that a network sees.
@@ -49,13 +50,13 @@ fn postprocessing(criterion: &mut Criterion) -> Result<(), BoxError> {
     let mut group = group(criterion, "seg/postprocess", Throughput::Elements(size.iter().product::<usize>() as u64));
     let plain = PostprocessOptions::new();
     for (name, options) in [
-        ("default", plain.clone()),
-        ("fast", plain.clone().with_fast(true)),
-        ("default-with-posteriors", plain.clone().with_keep_posteriors(true)),
+        ("default", plain),
+        ("fast", plain.with_fast(true)),
+        ("default-with-posteriors", plain.with_keep_posteriors(true)),
     ] {
-        let run = |posteriors| black_box(postprocess(posteriors, None, structures, &placement, &options));
+        let run = || black_box(postprocess(&posteriors, None, structures, &placement, &options));
         group.bench_function(format!("{SIZE}x{SIZE}x{SIZE}/{name}"), |bencher| {
-            bencher.iter_batched(|| posteriors.clone(), run, BatchSize::PerIteration);
+            bencher.iter(run);
         });
     }
     group.finish();
@@ -64,14 +65,14 @@ fn postprocessing(criterion: &mut Criterion) -> Result<(), BoxError> {
 
 /// Opens a file of weights and packs the network for the kernels.
 fn load<S: ArrayStore>(open: impl Fn(&Path) -> Result<S, volkit_io::IoError>, path: &Path) -> Result<(), BoxError> {
-    black_box(SegmentationNet::from_store(&open(path)?)?);
+    black_box(SegmentationNet::from_store(&open(path)?, &NetworkBuild::new())?);
     Ok(())
 }
 
 fn loading(criterion: &mut Criterion) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let [features, levels] = PUBLISHED;
-    let weights = seeded_unet(features, levels, Structures::v2().count())?;
+    let weights = SeededUNet::new().with_features(features).with_levels(levels).generate()?;
     let (keras, safetensors) = (folder.path().join("net.h5"), folder.path().join("net.safetensors"));
     write_keras(&keras, &weights)?;
     write_safetensors(&safetensors, &weights)?;

@@ -3,4 +3,4 @@
 
 mod weights;
 
-pub use weights::{seeded_unet, write_keras};
+pub use weights::write_keras;

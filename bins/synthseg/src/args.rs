@@ -189,7 +189,7 @@ pub(crate) struct MachineArgs {
 
     /// How sums are computed: exact is the direct sum in f32, with an order that depends on nothing but the network;
     /// strict takes fewer products where that loses no accuracy; fast-math fewest (relative error about 1e-6).
-    #[arg(long, value_name = "MODE", default_value = "exact", value_parser = parse_mode)]
+    #[arg(long, value_name = "MODE", default_value = "exact")]
     pub(crate) mode: Mode,
 
     /// How layers run: kernel is this program's own code, composite is made of candle's general operations (slower, the
@@ -275,10 +275,6 @@ impl Device {
             Self::Cpu => "cpu",
         }
     }
-}
-
-fn parse_mode(text: &str) -> Result<Mode, String> {
-    Mode::from_name(text).ok_or_else(|| format!("expected one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }
 
 fn parse_path(text: &str) -> Result<NetPath, String> {

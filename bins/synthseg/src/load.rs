@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use volkit_bench::Display;
 use volkit_core::{DType, Volume, VolumeMeta};
 use volkit_io::{Header, Image, ReadOptions, Values};
 use volkit_seg::{PreparedScan, SynthSeg, SynthSegOptions};
@@ -12,7 +13,6 @@ use volkit_seg::{PreparedScan, SynthSeg, SynthSegOptions};
 use crate::memory::{Budget, Fit};
 use crate::model::Network;
 use crate::naming::ScanJob;
-use crate::progress::Display;
 use crate::record::{self, Recipe, Rows};
 
 /// A scan that is ready for the network.

@@ -8,7 +8,6 @@ mod model;
 mod model_files;
 mod naming;
 mod outputs;
-mod progress;
 mod record;
 mod report;
 mod run;
@@ -20,10 +19,10 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
+use volkit_bench::Display;
 use volkit_core::error_line;
 
 use crate::args::Args;
-use crate::progress::Display;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
     let display = match Display::new(args.quiet) {
         Ok(display) => Arc::new(display),
         Err(error) => {
-            eprintln!("error: {}", error_line(error.as_ref()));
+            eprintln!("error: {}", error_line(&error));
             return ExitCode::FAILURE;
         }
     };

@@ -8,6 +8,9 @@ use volkit_seg::{SynthSeg, SynthSegOptions};
 /// Bytes a voxel of the network's volume that reading and preparing take, the scan itself included.
 const PREPARE_BYTES: u64 = 28;
 
+/// Bytes a voxel that posteriors take which wait for being written.
+const STORED_BYTES: u64 = 16;
+
 /// Memory that scans may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
@@ -34,12 +37,8 @@ impl Budget {
         let size = SynthSeg::network_size(scan, options)?;
         let n_voxels = size.iter().map(|&n| n as u64).product::<u64>();
         let beside = if self.is_batch {
-            let posteriors = if options.keep_posteriors {
-                synthseg.networks().segmentation.structures().count() as u64 * 4
-            } else {
-                0
-            };
-            n_voxels * (PREPARE_BYTES + 4 + posteriors)
+            let stored = if options.keep_posteriors { STORED_BYTES } else { 0 };
+            n_voxels * (PREPARE_BYTES + 4 + stored)
         } else {
             0
         };

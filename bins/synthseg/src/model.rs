@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::{Context as _, Result, bail, ensure};
 use volkit_kernels::{ConvOptions, Isa, Threads};
 use volkit_seg::{
-    LabelTable, ModelInfo, ModelKind, NetPath, Networks, ParcellationNet, QualityNet, SegmentationNet, Segmenter,
-    SynthSeg, SynthSegOptions, open_model_for,
+    LabelTable, ModelInfo, ModelKind, NetPath, NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet,
+    Segmenter, SynthSeg, SynthSegOptions, open_model_for,
 };
 
 use crate::args::Args;
@@ -50,25 +50,24 @@ pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
     let files = Files::find(args)?;
     let used = files.used();
     let segmenter = &files.segmenter;
-    let build = ConvOptions::new(Isa::detect()).with_mode(args.machine.mode).with_threads(threads);
+    let conv = ConvOptions::new(Isa::detect()).with_mode(args.machine.mode).with_threads(threads);
     let path = args.machine.path;
+    let build = NetworkBuild::new().with_conv(conv).with_path(path);
     let context = |file: &ModelFile| file.path.display().to_string();
     let network = if segmenter.kind == ModelKind::MeshNet {
         let flags = args.synthseg_flags();
         ensure!(flags.is_empty(), "{}: {} of SynthSeg only; this is a MeshNet", context(segmenter), is_or_are(&flags));
         ensure!(path != NetPath::Composite, "{}: --path composite: a MeshNet runs on kernels only", context(segmenter));
-        Network::Other(open_model_for(segmenter.store.as_ref(), build).with_context(|| context(segmenter))?)
+        Network::Other(open_model_for(segmenter.store.as_ref(), conv).with_context(|| context(segmenter))?)
     } else {
-        let net = SegmentationNet::from_store_on(segmenter.store.as_ref(), build, path)
-            .with_context(|| context(segmenter))?;
+        let net = SegmentationNet::from_store(segmenter.store.as_ref(), &build).with_context(|| context(segmenter))?;
         let mut networks = Networks::new(net);
         if let Some(file) = &files.parcellation {
-            let net =
-                ParcellationNet::from_store_on(file.store.as_ref(), build, path).with_context(|| context(file))?;
+            let net = ParcellationNet::from_store(file.store.as_ref(), &build).with_context(|| context(file))?;
             networks = networks.with_parcellation(net);
         }
         if let Some(file) = &files.quality {
-            let net = QualityNet::from_store_on(file.store.as_ref(), build, path).with_context(|| context(file))?;
+            let net = QualityNet::from_store(file.store.as_ref(), &build).with_context(|| context(file))?;
             networks = networks.with_quality(net);
         }
         Network::SynthSeg(Box::new(SynthSeg::new(networks)))

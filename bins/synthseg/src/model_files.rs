@@ -6,9 +6,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sha2::{Digest as _, Sha256};
 use volkit_core::ArrayStore;
-use volkit_io::{KerasStore, SafetensorsStore};
+use volkit_io::{KerasStore, SafetensorsStore, sha256_file};
 use volkit_seg::ModelKind;
 
 use crate::args::ModelArgs;
@@ -22,8 +21,6 @@ const ORIGIN: &str = "SynthSeg's weights come with FreeSurfer (the folder 'model
 const SUFFIXES: [&str; 2] = ["safetensors", "h5"];
 /// First bytes of an HDF5 file.
 const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-/// Bytes that are hashed at a time.
-const HASH_BLOCK: usize = 1 << 20;
 
 /// A file of weights, opened.
 pub(crate) struct ModelFile {
@@ -39,7 +36,7 @@ impl ModelFile {
         let store: Box<dyn ArrayStore> =
             if is_hdf5(&path)? { Box::new(KerasStore::open(&path)?) } else { Box::new(SafetensorsStore::open(&path)?) };
         let kind = ModelKind::recognise(store.as_ref()).with_context(|| path.display().to_string())?;
-        let sha256 = file_sha256(&path)?;
+        let sha256 = sha256_file(&path)?;
         Ok(Self { path, sha256, kind, store })
     }
 }
@@ -52,30 +49,6 @@ fn is_hdf5(path: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error).with_context(|| format!("{}: can not read", path.display())),
     }
-}
-
-/// SHA-256 of a file's content, in hexadecimal.
-pub(crate) fn file_sha256(path: &Path) -> Result<String> {
-    let context = || format!("{}: can not read", path.display());
-    let mut file = File::open(path).with_context(context)?;
-    let (mut hash, mut block) = (Sha256::new(), vec![0; HASH_BLOCK]);
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => return Ok(hexadecimal(&hash.finalize())),
-            Ok(n) => hash.update(&block[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).with_context(context),
-        }
-    }
-}
-
-/// SHA-256 of a text, in hexadecimal.
-pub(crate) fn text_sha256(text: &str) -> String {
-    hexadecimal(&Sha256::digest(text.as_bytes()))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A folder that is looked in, and how the message about a missing model calls it.
@@ -172,15 +145,13 @@ fn user_folder() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{file_sha256, is_hdf5, text_sha256};
+    use super::is_hdf5;
 
     #[test]
-    fn hashes_and_signatures() {
+    fn signatures() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, "abc").unwrap();
-        let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!((file_sha256(&path).unwrap().as_str(), text_sha256("abc").as_str()), (wanted, wanted));
         assert!(!is_hdf5(&path).unwrap());
         std::fs::write(&path, b"\x89HDF\r\n\x1a\nrest").unwrap();
         assert!(is_hdf5(&path).unwrap());

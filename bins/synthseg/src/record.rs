@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use volkit_io::{sha256, sha256_file};
 
 use crate::args::Args;
 use crate::model::Model;
-use crate::model_files::{file_sha256, text_sha256};
 use crate::naming::{ScanJob, base_name};
 use crate::outputs::write_whole;
 
@@ -33,7 +33,7 @@ impl Recipe {
     pub(crate) fn new(args: &Args, model: &Model) -> Result<Self> {
         let (method, outputs) = (&args.method, &args.outputs);
         let models: Vec<&str> = model.files.iter().map(|file| file.sha256.as_str()).collect();
-        let labels = outputs.labels.as_deref().map(file_sha256).transpose()?;
+        let labels = outputs.labels.as_deref().map(sha256_file).transpose()?;
         let text = json!({
             "version": VERSION,
             "models": models,
@@ -54,7 +54,7 @@ impl Recipe {
 
     /// Hash of weights, flags and the content of a scan.
     pub(crate) fn key(&self, input: &Path) -> Result<String> {
-        Ok(text_sha256(&format!("{}\n{}", self.text, file_sha256(input)?)))
+        Ok(sha256(format!("{}\n{}", self.text, sha256_file(input)?).as_bytes()))
     }
 }
 

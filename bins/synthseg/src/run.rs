@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use volkit_bench::{StageClock, peak_bytes};
-use volkit_core::{Progress as _, error_line};
+use volkit_bench::{Display, StageClock, peak_bytes};
+use volkit_core::{Progress as _, duration_text, error_line};
 use volkit_kernels::{Isa, Threads};
 use volkit_seg::SegmentOptions;
 
@@ -19,7 +19,6 @@ use crate::memory::{Budget, gigabytes};
 use crate::model::{self, Model, Network};
 use crate::naming::{self, Plan, ScanJob};
 use crate::outputs::{Folders, write_whole};
-use crate::progress::Display;
 use crate::record::{self, Recipe};
 use crate::report::{Measured, Reporter, write_index};
 use crate::tables::Tables;
@@ -307,30 +306,9 @@ fn left(began: Instant, n_done: usize, n_jobs: usize) -> String {
         return String::new();
     }
     let secs = began.elapsed().as_secs_f64() / n_done as f64 * (n_jobs - n_done) as f64;
-    format!(", about {} left", duration(Duration::from_secs_f64(secs)))
-}
-
-/// A duration as people read it: `40 s`, `5 min`, `2 h 10 min`.
-fn duration(of: Duration) -> String {
-    match of.as_secs() {
-        secs @ 0..90 => format!("{secs} s"),
-        secs @ 90..5400 => format!("{} min", (secs + 30) / 60),
-        secs => format!("{} h {} min", secs / 3600, secs % 3600 / 60),
-    }
+    format!(", about {} left", duration_text(secs))
 }
 
 pub(crate) fn report_file(args: &Args) -> Option<&Path> {
     args.json.as_deref().filter(|path| path.as_os_str() != "-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn durations() {
-        let text = |secs| duration(Duration::from_secs(secs));
-        assert_eq!([text(40), text(300), text(7800)], ["40 s", "5 min", "2 h 10 min"]);
-    }
 }

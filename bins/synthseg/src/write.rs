@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use volkit_core::{DType, Volume};
+use anyhow::{Context as _, Error, Result};
+use volkit_core::{DType, Region, Volume};
 use volkit_io::{ColorEntry, Header, Image, MghHeader, WriteOptions};
-use volkit_seg::{LabelTable, LabelVolume, MontageOptions, Segmentation, SynthSegOutput, counted_volumes, montage};
+use volkit_seg::{
+    CleanPosteriors, LabelTable, LabelVolume, MontageOptions, Segmentation, SynthSegOutput, counted_volumes, montage,
+};
 
 use crate::args::Args;
 use crate::load::LoadedScan;
@@ -71,7 +73,7 @@ impl Writer<'_> {
         }
         write_image(&job.labels, &header, labels, &WriteOptions::new())?;
         if let (Some(path), Some(posteriors)) = (&job.posteriors, &output.posteriors) {
-            write_image(path, &scan.header, posteriors, &WriteOptions::new().with_gzip_level(POSTERIORS_GZIP))?;
+            write_posteriors(path, &scan.header, posteriors)?;
         }
         if let (Some(path), Some(resampled)) = (&job.resampled, &output.resampled) {
             write_image(path, &scan.header, resampled, &resampled_options(path, scan.stored))?;
@@ -114,6 +116,19 @@ struct Pictured<'a> {
 fn write_image(path: &Path, header: &Header, volume: &Volume, options: &WriteOptions) -> Result<()> {
     volkit_io::write(path, &Image::from_parts(volume.clone(), header.clone()), options)?;
     Ok(())
+}
+
+/// Writes posteriors channel by channel, as they are made.
+fn write_posteriors(path: &Path, header: &Header, posteriors: &CleanPosteriors) -> Result<()> {
+    let (meta, options) = (posteriors.meta(), WriteOptions::new().with_gzip_level(POSTERIORS_GZIP));
+    let sink = volkit_io::create(path, meta, Some(header), &options)?;
+    for channel in 0..posteriors.n_frames() {
+        let (mut start, mut size) = (vec![0; 4], meta.shape().to_vec());
+        (start[3], size[3]) = (channel, 1);
+        let frame = posteriors.frame(channel)?;
+        sink.write_region(&Region::new(start, size)?, frame.as_slice().into()).map_err(Error::from_boxed)?;
+    }
+    sink.finish().map_err(Error::from_boxed)
 }
 
 /// A resampled scan has the element type of the scan: integers get a slope in NIfTI, MGH has no place for one, and npz

@@ -7,13 +7,13 @@
 //!
 //! | subject | entry points |
 //! |---|---|
-//! | networks | [`open_model`], [`NetPath`], [`Segmenter`], [`SegmentOptions`], [`Segmentation`], [`ModelInfo`], [`ModelKind`] |
+//! | networks | [`open_model`], [`NetworkBuild`], [`NetPath`], [`Segmenter`], [`SegmentOptions`], [`Segmentation`], [`ModelInfo`], [`ModelKind`] |
 //! | MeshNet | [`MeshNet`], [`MeshNetConfig`], [`Conformed`], [`Decisions`] |
 //! | labels | [`LabelTable`], [`Label`], [`TableFormat`], [`subcortical`] |
 //! | volumes | [`LabelVolume`], [`VolumesCsv`], [`counted_volumes`], [`subject_name`] |
 //! | `SynthSeg` whole | [`SynthSeg`], [`SynthSegOptions`], [`SynthSegOutput`], [`PreparedScan`] |
 //! | SynthSeg's networks | [`Networks`], [`NetworkOptions`], [`SegmentationNet`], [`ParcellationNet`], [`QualityNet`] |
-//! | SynthSeg around its networks | [`preprocess`], [`postprocess`], [`Placement`], [`Posteriors`], [`qc_input`], [`labels_on_grid`], [`brain_mask`] |
+//! | SynthSeg around its networks | [`preprocess`], [`postprocess`], [`Placement`], [`Posteriors`], [`CleanPosteriors`], [`qc_input`], [`labels_on_grid`], [`brain_mask`] |
 //! | SynthSeg's structures and tables | [`Structures`], [`parcels`], [`SoftVolumes`], [`Tissues`], [`SynthSegCsv`], [`qc_row`] |
 //! | pictures (feature `picture`) | [`montage`], [`MontageOptions`], [`LabelStyle`], [`Picture`], [`View`] |
 //! | reports (feature `report`) | [`ReportPage`], [`RunFacts`], [`ReportIndex`], [`ReportSummary`], [`ReportStatus`] |
@@ -41,7 +41,7 @@ pub use labels::{
     Label, LabelTable, TableFormat, UNKNOWN_COLOUR, distinct_colour, luminance, subcortical, subcortical_fingerprint,
 };
 pub use meshnet::{Decisions, MeshNet, MeshNetConfig, MeshNetLayer};
-pub use net_path::NetPath;
+pub use net_path::{NetPath, NetworkBuild};
 #[cfg(feature = "picture")]
 pub use picture::{LabelStyle, MontageOptions, Picture, View, montage};
 #[cfg(feature = "report")]
@@ -51,9 +51,9 @@ pub use report::{
 };
 pub use segmenter::{ModelInfo, ModelKind, SegmentOptions, Segmentation, Segmenter, open_model, open_model_for};
 pub use synthseg::{
-    Bounds, LayerValues, NearTie, NetworkOptions, NetworkOutput, Networks, Parcel, ParcellationNet, Placement,
-    Posteriors, PostprocessOptions, Postprocessed, Prepared, PreparedScan, PreprocessOptions, QC_SIZE, QcInput,
-    QualityNet, SIZE_MULTIPLE, SMALLEST_SIZE, SegmentationNet, SoftVolumes, Structure, Structures, SynthSeg,
+    Bounds, CleanPosteriors, LayerValues, NearTie, NetworkOptions, NetworkOutput, Networks, Parcel, ParcellationNet,
+    Placement, Posteriors, PostprocessOptions, Postprocessed, Prepared, PreparedScan, PreprocessOptions, QC_SIZE,
+    QcInput, QualityNet, SIZE_MULTIPLE, SMALLEST_SIZE, SegmentationNet, SoftVolumes, Structure, Structures, SynthSeg,
     SynthSegCsv, SynthSegOptions, SynthSegOutput, Tissues, brain_mask, labels_on_grid, parcels, postprocess,
     preprocess, qc_groups, qc_header, qc_input, qc_row, qc_scores,
 };

@@ -1,6 +1,44 @@
-//! Which code runs the layers of a network.
+//! How networks are built, and which code runs their layers.
+
+use volkit_kernels::{ConvOptions, Isa};
 
 use crate::SegError;
+
+/// How a network is built from its weights.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NetworkBuild<'a> {
+    /// Instruction set, mode and threads. Default: what the machine has, exact, the calling thread.
+    pub conv: ConvOptions<'a>,
+    /// What runs the layers. Default: kernels.
+    pub path: NetPath,
+}
+
+impl<'a> NetworkBuild<'a> {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { conv: ConvOptions::new(Isa::detect()), path: NetPath::Auto }
+    }
+
+    /// The same with another instruction set, mode or threads.
+    #[must_use]
+    pub fn with_conv(self, conv: impl Into<ConvOptions<'a>>) -> Self {
+        Self { conv: conv.into(), ..self }
+    }
+
+    /// The same on another path.
+    #[must_use]
+    pub fn with_path(self, path: NetPath) -> Self {
+        Self { path, ..self }
+    }
+}
+
+impl Default for NetworkBuild<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Which code runs the layers of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use volkit_core::{ArrayStore, Progress, Volume};
 use volkit_kernels::{ConvOptions, Isa, Threads};
 
-use crate::{LabelTable, LabelVolume, MeshNet, SegError, SynthSeg};
+use crate::{LabelTable, LabelVolume, MeshNet, NetworkBuild, SegError, SynthSeg};
 
 /// Kinds of networks, recognised by what a store of weights holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ pub fn open_model_for<'a>(
     match ModelKind::recognise(store)? {
         ModelKind::MeshNet => Ok(Box::new(MeshNet::from_store_for(store, options)?)),
         ModelKind::SynthSeg1 | ModelKind::SynthSeg2 | ModelKind::SynthSegRobust => {
-            Ok(Box::new(SynthSeg::from_store_for(store, options)?))
+            Ok(Box::new(SynthSeg::from_store(store, &NetworkBuild::new().with_conv(options))?))
         }
         kind @ (ModelKind::SynthSegParcellation | ModelKind::SynthSegQuality) => {
             Err(SegError::Follower { kind: kind.name() })

@@ -1,35 +1,28 @@
 //! A folder with scans and weights made by code, and the program run in it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Command;
 
+use volkit_bench::{ProgramFolder, ProgramRun};
 use volkit_core::{Affine, Array, MemoryStore, Volume};
 use volkit_io::{Image, WriteOptions, write, write_safetensors};
 
-/// What a run printed and how it ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 /// A temporary folder to run in.
 pub(crate) struct Bench {
-    folder: tempfile::TempDir,
+    folder: ProgramFolder,
 }
 
 impl Bench {
     /// A folder that holds `model.safetensors`, a network of two classes: label 1 where a voxel is bright.
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        let bench = Self { folder: ProgramFolder::new(env!("CARGO_BIN_EXE_synthseg")).unwrap() };
         write_safetensors(bench.path("model.safetensors"), &threshold_weights()).unwrap();
         bench
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.path(name)
     }
 
     /// Writes a scan of a bright block in the dark.
@@ -51,46 +44,25 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_synthseg"));
-        command
-            .current_dir(self.folder.path())
-            .args(arguments.split_whitespace())
-            .env_remove("VOLKIT_MODELS")
-            .env_remove("FREESURFER_HOME");
-        command.env("XDG_DATA_HOME", self.folder.path().join("data")).env("HOME", self.folder.path());
+        let mut command = self.folder.command(arguments);
+        command.env_remove("VOLKIT_MODELS").env_remove("FREESURFER_HOME");
+        command.env("XDG_DATA_HOME", self.path("data")).env("HOME", self.path(""));
         command
     }
 
     /// Runs the program with arguments separated by blanks.
-    pub(crate) fn run(&self, arguments: &str) -> Ran {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    pub(crate) fn run(&self, arguments: &str) -> ProgramRun {
+        ProgramRun::of(&mut self.command(arguments)).unwrap()
     }
 
     /// Runs the program, which must succeed.
-    pub(crate) fn done(&self, arguments: &str) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        ran
+    pub(crate) fn done(&self, arguments: &str) -> ProgramRun {
+        self.run(arguments).succeeded().unwrap()
     }
 
     /// Every file and folder, by relative path, sorted.
     pub(crate) fn listing(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        list(self.folder.path(), self.folder.path(), &mut names);
-        names.sort();
-        names
-    }
-}
-
-fn list(root: &Path, folder: &Path, names: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        names.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
-        if path.is_dir() {
-            list(root, &path, names);
-        }
+        self.folder.listing().unwrap()
     }
 }
 

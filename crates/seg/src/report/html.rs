@@ -89,21 +89,6 @@ pub(super) fn volume_cell(mm3: Option<f64>) -> String {
     }
 }
 
-/// Seconds as people say them: `0.42 s`, `12.5 s`, `3 min 07 s`.
-pub(super) fn duration(secs: f64) -> String {
-    if !secs.is_finite() || secs < 0.0 {
-        NONE.to_owned()
-    } else if secs < 9.995 {
-        format!("{secs:.2} s")
-    } else if secs < 99.95 {
-        format!("{secs:.1} s")
-    } else {
-        let whole = secs.round() as u64;
-        let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-        if hours > 0 { format!("{hours} h {minutes:02} min") } else { format!("{minutes} min {seconds:02} s") }
-    }
-}
-
 /// Bytes as MB or GB (powers of ten).
 pub(super) fn bytes(bytes: u64) -> String {
     let bytes = bytes as f64;
@@ -112,7 +97,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NONE, bytes, data_uri, duration, escaped, link, number, signed, volume_cell};
+    use super::{NONE, bytes, data_uri, escaped, link, number, signed, volume_cell};
     use crate::Picture;
 
     #[test]
@@ -143,11 +128,6 @@ mod tests {
         assert_eq!((number(f64::NAN, 1), signed(f64::INFINITY, 1)), (NONE.to_owned(), NONE.to_owned()));
         assert_eq!(volume_cell(Some(1234.5678)), "<td class=\"n\" title=\"1234.568 mm\u{b3}\">1.23</td>");
         assert_eq!(volume_cell(None), "<td class=\"n\">\u{2013}</td>");
-        assert_eq!(
-            [0.0, 9.99, 12.34, 187.2, 7325.0].map(duration),
-            ["0.00 s", "9.99 s", "12.3 s", "3 min 07 s", "2 h 02 min"]
-        );
-        assert_eq!([duration(-1.0), duration(f64::NAN)], [NONE, NONE]);
         assert_eq!([bytes(0), bytes(612_400_000), bytes(1_230_000_000)], ["0 MB", "612 MB", "1.23 GB"]);
     }
 

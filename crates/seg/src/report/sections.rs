@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use volkit_core::duration_text;
+
 use super::ReportPage;
 use super::facts::RunFacts;
-use super::html::{NONE, bytes, duration, escaped, number, signed, volume_cell};
+use super::html::{NONE, bytes, escaped, number, signed, volume_cell};
 use super::pairs::{Row, Rows};
 use crate::picture::line_colour;
 use crate::{LabelTable, Tissues};
@@ -161,7 +163,7 @@ pub(super) fn facts(facts: &RunFacts) -> String {
         text.iter().for_each(|text| fact(name, &escaped(text)));
     }
     facts.threads.iter().for_each(|threads| fact("Threads", &threads.to_string()));
-    facts.cpu_secs.iter().for_each(|&secs| fact("CPU time", &duration(secs)));
+    facts.cpu_secs.iter().for_each(|&secs| fact("CPU time", &duration_text(secs)));
     facts.peak_bytes.iter().for_each(|&peak| fact("Peak memory", &bytes(peak)));
     facts.others.iter().for_each(|(name, text)| fact(name, &escaped(text)));
     if list.is_empty() && facts.stages.is_empty() {
@@ -183,10 +185,13 @@ fn stage_table(facts: &RunFacts) -> String {
             html,
             "<tr><td>{}</td><td class=\"n\">{}</td><td><span class=\"bar\"><i style=\"width: {share:.1}%\"></i></span></td></tr>",
             escaped(&stage.name),
-            duration(stage.wall_secs),
+            duration_text(stage.wall_secs),
         );
     }
-    let _ =
-        writeln!(html, "<tr class=\"sum\"><td>All stages</td><td class=\"n\">{}</td><td></td></tr>", duration(total));
+    let _ = writeln!(
+        html,
+        "<tr class=\"sum\"><td>All stages</td><td class=\"n\">{}</td><td></td></tr>",
+        duration_text(total)
+    );
     html + "</tbody>\n</table>\n"
 }

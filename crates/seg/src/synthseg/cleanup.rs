@@ -4,52 +4,43 @@ use rayon::prelude::*;
 use volkit_geom::{components, keep_largest};
 
 use super::placement::Bounds;
-use super::posteriors::Posteriors;
 use super::sums::pairwise;
 use crate::SegError;
 
 /// A structure, or all of them together, is somewhere where its posterior is larger.
 const THRESHOLD: f32 = 0.25;
 /// Bit of the channels that are not cleaned up by themselves: set wherever the head is.
-const HEAD: u32 = 1;
+pub(super) const HEAD: u32 = 1;
+/// Bit of a voxel whose channels are stored; it tells nothing of the head and of classes, and stays.
+pub(super) const CHANNELS_KEPT: u32 = 1 << 31;
 /// Bits of a mark: the head and the topological classes.
 const N_BITS: usize = u32::BITS as usize;
 
-/// For each voxel of `region` (x fastest) which channels stay, as a set of bits: bit 0 inside the largest connected part
-/// of what is not background, bit `t` also inside the largest connected part of topological class `t`.
-///
-/// `class_of` gives each channel's class; without it there are no classes.
-pub(crate) fn marks(posteriors: &Posteriors, region: &Bounds, class_of: Option<&[u8]>) -> Result<Vec<u32>, SegError> {
-    let class_bits = class_bits(class_of, posteriors.channels);
-    let mut marks = vec![0u32; region.len()];
-    let size = region.size();
+/// Reduces marks of a volume of `size` (x fastest; see [`mark_of`]) to the largest connected part of the head and, with
+/// `has_classes`, to that of each class in it.
+pub(super) fn keep_largest_parts(marks: &mut [u32], size: [usize; 3], has_classes: bool) -> Result<(), SegError> {
     if marks.is_empty() {
-        return Ok(marks);
+        return Ok(());
     }
-    let [nx, ny, _] = size;
-    marks.par_chunks_exact_mut(nx).enumerate().with_min_len(ny).for_each(|(row, marks)| {
-        let first = region.row_start(posteriors.size, row % ny, row / ny) * posteriors.channels;
-        let voxels = posteriors.values[first..].chunks_exact(posteriors.channels);
-        for (mark, voxel) in marks.iter_mut().zip(voxels) {
-            *mark = mark_of(voxel, &class_bits);
-        }
-    });
     let mut head: Vec<u8> = marks.par_iter().map(|mark| (mark & HEAD) as u8).collect();
     keep_largest(&mut head, size)?;
-    marks.par_iter_mut().zip(&head).for_each(|(mark, inside)| *mark *= u32::from(*inside));
+    marks.par_iter_mut().zip(&head).filter(|(_, inside)| **inside == 0).for_each(|(mark, _)| *mark &= CHANNELS_KEPT);
     drop(head);
-    if class_of.is_some() {
-        keep_largest_classes(&mut marks, size)?;
+    if has_classes {
+        keep_largest_classes(marks, size)?;
     }
-    Ok(marks)
+    Ok(())
 }
 
 /// The bit that each channel needs to stay.
-pub(crate) fn class_bits(class_of: Option<&[u8]>, channels: usize) -> Vec<u32> {
+pub(super) fn class_bits(class_of: Option<&[u8]>, channels: usize) -> Vec<u32> {
     class_of.map_or(vec![HEAD; channels], |classes| classes.iter().map(|&class| 1 << class).collect())
 }
 
-fn mark_of(voxel: &[f32], class_bits: &[u32]) -> u32 {
+/// The mark of a voxel: bit 0 where the posteriors of all structures together exceed 0.25, and there bit `t` for each
+/// topological class `t` with a structure whose posterior does.
+#[inline]
+pub(super) fn mark_of(voxel: &[f32], class_bits: &[u32]) -> u32 {
     if pairwise(&voxel[1..]) > THRESHOLD {
         let present = voxel.iter().zip(class_bits).skip(1);
         present.fold(HEAD, |mark, (&value, bit)| mark | (u32::from(value > THRESHOLD) * bit))
@@ -102,7 +93,7 @@ fn class_boxes(marks: &[u32], size: [usize; 3]) -> [Bounds; N_BITS] {
     let of_plane = |(z, plane): (usize, &[u32])| {
         let mut boxes = [nowhere; N_BITS];
         for (at, &mark) in plane.iter().enumerate() {
-            let mut left = mark;
+            let mut left = mark & !CHANNELS_KEPT;
             while left != 0 {
                 let p = [at % nx, at / nx, z];
                 merge(&mut boxes[left.trailing_zeros() as usize], &Bounds { start: p, end: p.map(|i| i + 1) });
@@ -123,35 +114,32 @@ fn class_boxes(marks: &[u32], size: [usize; 3]) -> [Bounds; N_BITS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{THRESHOLD, marks};
-    use crate::synthseg::{Bounds, Posteriors};
+    use super::{THRESHOLD, class_bits, keep_largest_parts, mark_of};
 
-    /// A row of voxels with background, one structure of class 0 and two of class 1.
-    fn row(values: &[[f32; 4]]) -> Posteriors {
-        Posteriors::new([values.len(), 1, 1], 4, values.concat()).unwrap()
+    fn marks(voxels: &[[f32; 4]], classes: Option<&[u8]>) -> Vec<u32> {
+        let bits = class_bits(classes, 4);
+        let mut marks: Vec<u32> = voxels.iter().map(|voxel| mark_of(voxel, &bits)).collect();
+        keep_largest_parts(&mut marks, [voxels.len(), 1, 1], classes.is_some()).unwrap();
+        marks
     }
 
+    /// A row of voxels with background, one structure of class 0 and two of class 1.
     #[test]
     fn the_largest_part_of_the_head_and_of_each_class_stays() {
         let (none, outer, a, b) =
             ([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.1, 0.1, 0.8, 0.0], [0.2, 0.0, 0.0, 0.8]);
-        let posteriors = row(&[a, none, a, outer, a, b, none]);
-        let whole = Bounds::whole(posteriors.size);
+        let row = [a, none, a, outer, a, b, none];
         // Head: voxels 2 to 5. Class 1: voxel 2 alone, voxels 4 and 5 together.
-        let classes = [0, 0, 1, 1];
-        assert_eq!(marks(&posteriors, &whole, Some(&classes)).unwrap(), [0, 0, 1, 1, 3, 3, 0]);
-        assert_eq!(marks(&posteriors, &whole, None).unwrap(), [0, 0, 1, 1, 1, 1, 0]);
-        let part = Bounds { start: [0, 0, 0], end: [3, 1, 1] };
-        assert_eq!(marks(&posteriors, &part, None).unwrap(), [1, 0, 0]);
+        assert_eq!(marks(&row, Some(&[0, 0, 1, 1])), [0, 0, 1, 1, 3, 3, 0]);
+        assert_eq!(marks(&row, None), [0, 0, 1, 1, 1, 1, 0]);
+        assert_eq!(marks(&row[..3], None), [1, 0, 0]);
     }
 
     #[test]
     fn thresholds_are_strict_and_ties_go_to_the_first() {
         let exact = [0.75, 0.0, THRESHOLD, 0.0];
         let spread = [0.4, 0.2, 0.2, 0.2];
-        let posteriors = row(&[exact, spread, exact, spread]);
-        let whole = Bounds::whole(posteriors.size);
-        assert_eq!(marks(&posteriors, &whole, Some(&[0, 0, 1, 1])).unwrap(), [0, 1, 0, 0]);
-        assert_eq!(marks(&posteriors, &Bounds { start: [0; 3], end: [0, 1, 1] }, None).unwrap(), [0u32; 0]);
+        assert_eq!(marks(&[exact, spread, exact, spread], Some(&[0, 0, 1, 1])), [0, 1, 0, 0]);
+        assert_eq!(marks(&[], Some(&[0, 0, 1, 1])), [0u32; 0]);
     }
 }

@@ -117,12 +117,14 @@ impl CompositeNet {
         self.push(Op::Softmax, &[source])
     }
 
-    /// Runs the network over the planes of `source` and hands all planes of the last tensor to `sink`.
+    /// Runs the network over the planes of input `pass` of `source` and hands all planes of the last tensor to `sink` as
+    /// those of output `pass`.
     pub(super) fn run(
         &self,
         [nx, ny, nz]: [usize; 3],
         stage: &str,
         (source, sink): (&mut dyn PlaneSource, &mut dyn PlaneSink),
+        pass: usize,
         work: Work<'_>,
     ) -> Result<(), SegError> {
         work.progress.begin(stage, self.steps.len() as u64);
@@ -130,7 +132,7 @@ impl CompositeNet {
         let n_voxels = nx * ny * nz;
         let mut input = vec![0.0f32; n_voxels * self.c_in];
         for (z, plane) in input.chunks_exact_mut((nx * ny * self.c_in).max(1)).enumerate() {
-            source.read_plane(0, z, plane).map_err(boxed)?;
+            source.read_plane(pass, z, plane).map_err(boxed)?;
         }
         let input = Tensor::from_vec(input, (1, nz, ny, nx, self.c_in), &Device::Cpu).map_err(Nn3dError::from)?;
         let input = input.permute((0, 4, 1, 2, 3)).and_then(|t| t.contiguous()).map_err(Nn3dError::from)?;
@@ -151,7 +153,7 @@ impl CompositeNet {
         let values: Vec<f32> = last.to_vec1().map_err(Nn3dError::from)?;
         drop(last);
         let planes = Planes::new(&values, Layout::dense([depth, height, width], channels))?;
-        sink.write_planes(0, 0..depth, &planes, work.threads).map_err(boxed)
+        sink.write_planes(pass, 0..depth, &planes, work.threads).map_err(boxed)
     }
 
     /// The last step that reads a tensor.

@@ -2,24 +2,23 @@
 
 use volkit_kernels::{BoxError, KernelError, PlaneSource};
 
-/// An image of one channel, or its mirror image along x.
+/// An image of one channel as input 0, its mirror image along x as any other input.
 pub(super) struct ImageSource<'a> {
     image: &'a [f32],
     width: usize,
-    is_mirrored: bool,
 }
 
 impl<'a> ImageSource<'a> {
     /// Planes of `image`, whose rows have `width` voxels.
-    pub(super) fn new(image: &'a [f32], width: usize, is_mirrored: bool) -> Self {
-        Self { image, width, is_mirrored }
+    pub(super) fn new(image: &'a [f32], width: usize) -> Self {
+        Self { image, width }
     }
 }
 
 impl PlaneSource for ImageSource<'_> {
-    fn read_plane(&mut self, _input: usize, z: usize, plane: &mut [f32]) -> Result<(), BoxError> {
+    fn read_plane(&mut self, input: usize, z: usize, plane: &mut [f32]) -> Result<(), BoxError> {
         plane.copy_from_slice(plane_of(self.image, z, plane.len())?);
-        if self.is_mirrored {
+        if input > 0 {
             plane.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
         }
         Ok(())
@@ -85,11 +84,11 @@ mod tests {
     fn images_come_straight_and_mirrored() {
         let image: Vec<f32> = (0..12).map(|v| v as f32).collect();
         let mut plane = [f32::NAN; 6];
-        ImageSource::new(&image, 3, false).read_plane(0, 1, &mut plane).unwrap();
+        ImageSource::new(&image, 3).read_plane(0, 1, &mut plane).unwrap();
         assert_eq!(plane, [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
-        ImageSource::new(&image, 3, true).read_plane(0, 0, &mut plane).unwrap();
+        ImageSource::new(&image, 3).read_plane(1, 0, &mut plane).unwrap();
         assert_eq!(plane, [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
-        assert!(ImageSource::new(&image, 3, false).read_plane(0, 2, &mut plane).is_err());
+        assert!(ImageSource::new(&image, 3).read_plane(0, 2, &mut plane).is_err());
     }
 
     #[test]

@@ -2,21 +2,23 @@
 
 use volkit_core::{ArrayStore, Progress, Volume, VolumeMeta};
 use volkit_geom::Grid;
-use volkit_kernels::{ConvOptions, Isa, Threads};
+use volkit_kernels::Threads;
 
 use super::keep_geometry::labels_on_grid;
-use super::network::{NetworkOutput, Networks};
+use super::network::Networks;
 use super::options::SynthSegOptions;
 use super::placement::Placement;
-use super::postprocess::postprocess;
+use super::posterior_volume::CleanPosteriors;
+use super::postprocess::Cleaned;
 use super::preprocess::{Prepared, network_size, preprocess};
 use super::qc_input::{QC_SIZE, qc_input};
 use super::quality::QualityNet;
+use super::runner::Work;
 use super::segmentation::SegmentationNet;
 use super::soft_volumes::SoftVolumes;
 use super::tables_csv::qc_scores;
 use super::tissues::brain_mask;
-use crate::{ModelInfo, ModelKind, SegError};
+use crate::{ModelInfo, ModelKind, NetworkBuild, SegError};
 
 /// A segmentation network with those that follow it, and all that lies around them: see [`SynthSeg::run`].
 #[derive(Debug)]
@@ -46,8 +48,8 @@ pub struct SynthSegOutput {
     pub labels: Volume,
     /// The same on the grid of the scan (nearest voxel), where `keep_geometry` asks for it.
     pub scan_labels: Option<Volume>,
-    /// Posteriors `[x, y, z, channel]`, f32, where `keep_posteriors` asks for them.
-    pub posteriors: Option<Volume>,
+    /// Posteriors after clean-up, where `keep_posteriors` asks for them.
+    pub posteriors: Option<CleanPosteriors>,
     /// The scan at 1 mm, f64, where it was resampled and `keep_resampled` asks for it.
     pub resampled: Option<Volume>,
     /// Volumes of structures, parcels and tissues, in mm3, by posteriors.
@@ -100,19 +102,8 @@ impl SynthSeg {
     ///
     /// # Errors
     /// As there.
-    pub fn from_store(store: &dyn ArrayStore) -> Result<Self, SegError> {
-        Self::from_store_for(store, Isa::detect())
-    }
-
-    /// The same for a given instruction set and mode.
-    ///
-    /// # Errors
-    /// As [`SegmentationNet::from_store_for`].
-    pub fn from_store_for<'a>(
-        store: &'a dyn ArrayStore,
-        options: impl Into<ConvOptions<'a>>,
-    ) -> Result<Self, SegError> {
-        Ok(Self::new(Networks::new(SegmentationNet::from_store_for(store, options)?)))
+    pub fn from_store(store: &dyn ArrayStore, build: &NetworkBuild<'_>) -> Result<Self, SegError> {
+        Ok(Self::new(Networks::new(SegmentationNet::from_store(store, build)?)))
     }
 
     /// The networks.
@@ -172,19 +163,28 @@ impl SynthSeg {
         let PreparedScan { prepared, scan_grid } = scan;
         let Prepared { net_input, placement, resampled, warnings } = prepared;
         let (fast, structures) = (self.is_fast(options), self.networks.segmentation.structures());
-        let size = placement.padded_size;
-        let output = self.networks.run(&net_input, size, &options.network(fast), threads, progress)?;
-        drop(net_input);
-        let NetworkOutput { segmentation, parcellation, quality_channels } = output;
-        progress.begin("post-processing", 1);
-        progress.check()?;
+        let (size, network) = (placement.padded_size, options.network(fast));
+        let work = Work { threads, progress };
         let how = options.postprocess(fast);
-        let done = postprocess(segmentation, parcellation.as_ref(), structures, &placement, &how)?;
-        drop(parcellation);
+        let mut stored = how.gather(structures, &placement);
+        let maps = self.networks.segment(&net_input, size, &network, &mut stored, work)?;
+        let begin = || {
+            progress.begin("post-processing", 1);
+            progress.check()
+        };
+        begin()?;
+        let mut cleaned = Cleaned::new(stored, structures, &placement, how)?;
+        if let Some(maps) = maps.as_ref().filter(|_| self.networks.parcellation.is_some()) {
+            let input = (net_input.as_slice(), maps.cortex.as_slice());
+            cleaned.paint_parcels(|painter| self.networks.parcellate(input, size, &network, painter, work))?;
+            begin()?;
+        }
+        drop(net_input);
+        let done = cleaned.finish()?;
         let scan_labels = if options.keep_geometry { Some(labels_on_grid(&done.labels, &scan_grid)?) } else { None };
         progress.advance(1);
-        let qc_scores = match (&self.networks.quality, quality_channels) {
-            (Some(net), Some(channels)) => Some(self.scores(net, channels, size, options, (threads, progress))?),
+        let qc_scores = match (&self.networks.quality, maps) {
+            (Some(net), Some(maps)) => Some(self.scores(net, maps.quality, size, options, work)?),
             _ => None,
         };
         Ok(SynthSegOutput {
@@ -205,11 +205,11 @@ impl SynthSeg {
         channels: Vec<u8>,
         size: [usize; 3],
         options: &SynthSegOptions,
-        (threads, progress): (&Threads, &dyn Progress),
+        work: Work<'_>,
     ) -> Result<Vec<f32>, SegError> {
         let input = qc_input(&channels, size, self.networks.segmentation.structures(), options.compat)?;
         drop(channels);
-        let outputs = net.scores(&input.groups, [QC_SIZE; 3], threads, progress)?;
+        let outputs = net.scores(&input.groups, [QC_SIZE; 3], work.threads, work.progress)?;
         Ok(qc_scores(&outputs.into_iter().map(|score| score as f32).collect::<Vec<_>>()))
     }
 
@@ -231,19 +231,19 @@ impl SynthSeg {
         let fast = self.is_fast(options);
         let n_voxels = size.iter().product::<usize>();
         let image = n_voxels.saturating_mul(size_of::<f32>());
-        let networks = self.networks.run_bytes(size, &options.network(fast))?.saturating_add(image);
-        let posteriors = n_voxels.saturating_mul(self.networks.segmentation.structures().count() * size_of::<f32>());
-        let parcels = if self.networks.parcellation.is_some() { super::parcels().len() * size_of::<f32>() } else { 0 };
-        // Marks and their copy, channels, labels and their turned copy.
-        let mut after = posteriors.saturating_add(n_voxels.saturating_mul(parcels + CLEANUP_BYTES));
-        if options.keep_posteriors {
-            after = after.saturating_add(posteriors);
-        }
+        let compat_parcels = if self.networks.parcellation.is_some() && options.compat {
+            n_voxels.saturating_mul(super::parcels().len() * size_of::<f32>())
+        } else {
+            0
+        };
+        let networks = self.networks.run_bytes(size, &options.network(fast))?;
+        let networks = networks.saturating_add(image).saturating_add(n_voxels.saturating_mul(GATHER_BYTES));
+        let after = n_voxels.saturating_mul(GATHER_BYTES + CLEANUP_BYTES);
         let quality = match &self.networks.quality {
             Some(net) => net.run_bytes([QC_SIZE; 3])?.saturating_add(n_voxels * size_of::<u8>()),
             None => 0,
         };
-        Ok(networks.max(after).max(quality))
+        Ok(networks.max(after).saturating_add(compat_parcels).max(quality))
     }
 
     fn is_fast(&self, options: &SynthSegOptions) -> bool {
@@ -251,5 +251,8 @@ impl SynthSeg {
     }
 }
 
-/// Bytes a voxel of the network's volume that clean-up and labels take beside the posteriors.
-const CLEANUP_BYTES: usize = 16;
+/// Bytes a voxel of the network's volume that marks and stored posteriors take: of a head up to about 16, for most voxels
+/// store nothing.
+const GATHER_BYTES: usize = 16;
+/// Bytes a voxel that clean-up and labels take beside that: the head's mask, labels and their turned copy.
+const CLEANUP_BYTES: usize = 12;

@@ -1,52 +1,72 @@
-//! Posteriors on the grid of the output, as a volume with a fourth axis.
+//! Posteriors after clean-up on the grid of the output, one channel at a time.
 
 use rayon::prelude::*;
-use volkit_core::Volume;
+use volkit_core::{DType, Volume, VolumeMeta};
 
-use super::placement::{Bounds, Placement};
-use super::posteriors::Posteriors;
+use super::placement::Placement;
+use super::sparse::SparsePosteriors;
 use crate::SegError;
 
-/// The posteriors inside `placement.kept` on the grid of the output, one frame a channel; elsewhere background.
-pub(crate) fn posterior_volume(posteriors: &Posteriors, placement: &Placement) -> Result<Volume, SegError> {
-    let back = placement.scan_from_aligned()?;
-    let size = back.new_size(placement.aligned_size);
-    let [nx, ny, nz] = size;
-    let channels = posteriors.channels;
-    let mut out = vec![0.0f32; nx * ny * nz * channels];
-    let analysed = placement.analysed();
-    // Planes of all channels at one height: they are filled together, so that the input is read once.
-    let mut slices: Vec<Vec<&mut [f32]>> = (0..nz).map(|_| Vec::with_capacity(channels)).collect();
-    for (at, plane) in out.chunks_exact_mut((nx * ny).max(1)).enumerate() {
-        slices[at % nz].push(plane);
-    }
-    // Rows are collected first: frames lie so far apart that single voxels of each would share a few lines of the cache.
-    slices.par_iter_mut().enumerate().for_each_init(
-        || vec![0.0f32; nx * channels],
-        |rows, (z, planes)| {
-            for y in 0..ny {
-                rows.fill(0.0);
-                for x in 0..nx {
-                    let p = back.old_index([x, y, z], placement.aligned_size);
-                    match voxel_at(posteriors, p, &analysed, &placement.kept) {
-                        Some(voxel) => voxel.iter().enumerate().for_each(|(c, value)| rows[c * nx + x] = *value),
-                        None => rows[x] = 1.0,
-                    }
-                }
-                for (plane, row) in planes.iter_mut().zip(rows.chunks_exact(nx.max(1))) {
-                    plane[y * nx..(y + 1) * nx].copy_from_slice(row);
-                }
-            }
-        },
-    );
-    drop(slices);
-    Ok(Volume::new([nx, ny, nz, channels], out, placement.affine)?)
+/// Posteriors after clean-up, on the grid of the labels: a frame for each channel, made when it is asked for.
+///
+/// Most posteriors are 0 after the clean-up, and only the others are stored: about a tenth of the whole for a head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CleanPosteriors {
+    stored: SparsePosteriors,
+    placement: Placement,
+    meta: VolumeMeta,
 }
 
-/// Values of the voxel `p` of the scan in RAS; nothing outside the analysed part.
-fn voxel_at<'a>(posteriors: &'a Posteriors, p: [usize; 3], analysed: &Bounds, kept: &Bounds) -> Option<&'a [f32]> {
-    if (0..3).any(|axis| p[axis] < analysed.start[axis] || p[axis] >= analysed.end[axis]) {
-        return None;
+impl CleanPosteriors {
+    pub(super) fn new(stored: SparsePosteriors, placement: &Placement) -> Result<Self, SegError> {
+        let [nx, ny, nz] = placement.output_size()?;
+        let meta = VolumeMeta::new([nx, ny, nz, stored.channels()], DType::F32, placement.affine)?;
+        Ok(Self { stored, placement: *placement, meta })
     }
-    posteriors.voxel(std::array::from_fn(|axis| p[axis] - analysed.start[axis] + kept.start[axis]))
+
+    /// Shape `[x, y, z, channel]`, f32, and place of the volume of all frames.
+    #[must_use]
+    pub fn meta(&self) -> &VolumeMeta {
+        &self.meta
+    }
+
+    /// How many frames there are: one a channel.
+    #[must_use]
+    pub fn n_frames(&self) -> usize {
+        self.stored.channels()
+    }
+
+    /// The posteriors of a channel on the grid of the output, x fastest; outside the part that was analysed 1 for the
+    /// background (channel 0) and 0 for the others.
+    ///
+    /// # Errors
+    /// [`SegError::Option`] for a channel that there is not; a grid that memory can not hold.
+    pub fn frame(&self, channel: usize) -> Result<Vec<f32>, SegError> {
+        if channel >= self.n_frames() {
+            let why = "there is a frame for each channel of the network";
+            return Err(SegError::Option { name: "frame", value: channel.to_string(), why });
+        }
+        self.placement.output_of(kept_frame(&self.stored, channel), if channel == 0 { 1.0 } else { 0.0 })
+    }
+
+    /// All frames.
+    ///
+    /// # Errors
+    /// As [`CleanPosteriors::frame`].
+    pub fn to_volume(&self) -> Result<Volume, SegError> {
+        let mut values = Vec::with_capacity(self.meta.shape().iter().product());
+        for channel in 0..self.n_frames() {
+            values.extend(self.frame(channel)?);
+        }
+        Ok(Volume::from_meta(self.meta.clone(), values)?)
+    }
+}
+
+/// A channel of the kept part, x fastest.
+pub(super) fn kept_frame(stored: &SparsePosteriors, channel: usize) -> Vec<f32> {
+    let [nx, ny, _] = stored.kept().size();
+    let mut frame = vec![0.0; stored.kept().len()];
+    let planes = frame.par_chunks_exact_mut((nx * ny).max(1)).enumerate();
+    planes.for_each(|(z, plane)| stored.frame_plane(channel, z, plane));
+    frame
 }

@@ -2,22 +2,22 @@
 
 use rayon::prelude::*;
 use volkit_core::Volume;
+use volkit_kernels::Threads;
 
-use super::cleanup::{class_bits, marks};
-use super::parcels::paint_parcels;
+use super::cleanup::{class_bits, keep_largest_parts};
+use super::parcels::{ParcelPainter, feed};
 use super::placement::Placement;
-use super::posterior_volume::posterior_volume;
+use super::posterior_sink::PosteriorSink;
+use super::posterior_volume::{CleanPosteriors, kept_frame};
 use super::posteriors::Posteriors;
-use super::soft_volumes::{SoftVolumes, Sums, flipped_axes, sequential_sums};
+use super::soft_volumes::{SoftVolumes, Sums, flipped_axes, sequential_sum};
+use super::sparse::{KeepRule, SparsePosteriors};
 use super::sums::pairwise;
 use super::tables::{Structures, parcels};
 use crate::SegError;
 
-/// Least posterior of a structure that counts where classes are not cleaned up.
-const FAST_THRESHOLD: f32 = 0.2;
-
 /// How posteriors become labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostprocessOptions {
     /// One threshold instead of the largest part of each topological class, as the fast and robust modes do.
@@ -61,8 +61,8 @@ impl PostprocessOptions {
 pub struct Postprocessed {
     /// Label of each voxel, i32.
     pub labels: Volume,
-    /// Posteriors `[x, y, z, channel]`, f32, where they were asked for.
-    pub posteriors: Option<Volume>,
+    /// Posteriors after clean-up, where they were asked for.
+    pub posteriors: Option<CleanPosteriors>,
     /// Volumes of the structures, by posteriors.
     pub volumes: SoftVolumes,
 }
@@ -71,54 +71,30 @@ pub struct Postprocessed {
 ///
 /// What is not background is reduced to its largest connected part; then each topological class is (or, in fast mode,
 /// posteriors up to 0.2 are dropped); what is left is normalised. The label is the channel with the largest posterior,
-/// the first of equal ones; voxels of the cortex get the parcel with the largest posterior. The posteriors are worked on
-/// in place.
+/// the first of equal ones; voxels of the cortex get the parcel with the largest posterior.
+///
+/// [`SynthSeg`](super::SynthSeg) does the same while posteriors come out of its networks, without ever having them whole.
 ///
 /// # Errors
 /// [`SegError::Option`] when posteriors do not have the size of the network's volume or not the channels of
 /// `structures` and of the parcels.
 pub fn postprocess(
-    mut posteriors: Posteriors,
+    posteriors: &Posteriors,
     parcellation: Option<&Posteriors>,
     structures: &Structures,
     placement: &Placement,
     options: &PostprocessOptions,
 ) -> Result<Postprocessed, SegError> {
-    check("posteriors", &posteriors, structures.count(), placement)?;
+    check("posteriors", posteriors, structures.count(), placement)?;
+    let threads = Threads::single();
+    let mut stored = options.gather(structures, placement);
+    feed(posteriors, &mut stored, &threads)?;
+    let mut cleaned = Cleaned::new(stored, structures, placement, *options)?;
     if let Some(parcellation) = parcellation {
         check("parcellation", parcellation, parcels().len(), placement)?;
+        cleaned.paint_parcels(|painter| feed(parcellation, painter, &threads))?;
     }
-    let kept = placement.kept;
-    let classes: Vec<u8> = structures.channels().iter().map(|structure| structure.topological_class).collect();
-    let classes = (!options.fast).then_some(classes.as_slice());
-    // Classes are cleaned up in the padded volume, the fast mode works on what is kept.
-    let marks = match classes {
-        Some(_) => kept.cut(&marks(&posteriors, &super::Bounds::whole(posteriors.size), classes)?, posteriors.size),
-        None => marks(&posteriors, &kept, None)?,
-    };
-    let sums_in_f32 = options.compat && placement.crop.is_none();
-    let rule = VoxelRule {
-        class_bits: class_bits(classes, structures.count()),
-        fast: options.fast,
-        nan: options.compat,
-        write_back: options.keep_posteriors || sums_in_f32,
-    };
-    let (channels, sums) = decide(&mut posteriors, placement, &marks, &rule);
-    drop(marks);
-    let sums = if sums_in_f32 {
-        let flipped = flipped_axes(placement)?;
-        Sums::Single(sequential_sums(&posteriors, &kept, flipped, |_, _| ()))
-    } else {
-        Sums::Double(sums)
-    };
-    let label_of: Vec<i32> = structures.channels().iter().map(|structure| structure.label as i32).collect();
-    let mut labels: Vec<i32> = channels.par_iter().map(|&channel| label_of[usize::from(channel)]).collect();
-    let parcel_sums: Option<Sums> =
-        parcellation.map(|parcellation| paint_parcels(&mut labels, parcellation, &kept, options.compat));
-    let volumes = SoftVolumes::new(structures, &sums, parcel_sums.as_ref(), placement.voxel_mm3(), options.compat);
-    let labels = Volume::new(placement.output_size()?, placement.output_of(labels, 0)?, placement.affine)?;
-    let posteriors = if options.keep_posteriors { Some(posterior_volume(&posteriors, placement)?) } else { None };
-    Ok(Postprocessed { labels, posteriors, volumes })
+    cleaned.finish()
 }
 
 fn check(name: &'static str, posteriors: &Posteriors, channels: usize, placement: &Placement) -> Result<(), SegError> {
@@ -131,20 +107,79 @@ fn check(name: &'static str, posteriors: &Posteriors, channels: usize, placement
     Err(SegError::Option { name, value, why: "does not fit the placement and the channels of the network" })
 }
 
-/// What happens to the posteriors of a voxel.
-struct VoxelRule {
-    class_bits: Vec<u32>,
-    fast: bool,
-    /// Voxels without any posterior become NaN instead of background.
-    nan: bool,
-    write_back: bool,
+impl PostprocessOptions {
+    /// Where the posteriors of a segmentation network go before they are cleaned up.
+    pub(super) fn gather(&self, structures: &Structures, placement: &Placement) -> SparsePosteriors {
+        let classes: Vec<u8> = structures.channels().iter().map(|structure| structure.topological_class).collect();
+        let class_bits = class_bits((!self.fast).then_some(classes.as_slice()), structures.count());
+        let rule = KeepRule { class_bits, fast: self.fast, nan: self.compat };
+        SparsePosteriors::new(placement.padded_size, placement.kept, rule, !self.fast)
+    }
 }
 
-impl VoxelRule {
+/// A segmentation between clean-up and parcels.
+pub(super) struct Cleaned<'a> {
+    structures: &'a Structures,
+    placement: &'a Placement,
+    options: PostprocessOptions,
+    /// Of the kept part, x fastest.
+    labels: Vec<i32>,
+    sums: Sums,
+    parcel_sums: Option<Sums>,
+    posteriors: Option<CleanPosteriors>,
+}
+
+impl<'a> Cleaned<'a> {
+    /// Cleans up and decides.
+    pub(super) fn new(
+        mut stored: SparsePosteriors,
+        structures: &'a Structures,
+        placement: &'a Placement,
+        options: PostprocessOptions,
+    ) -> Result<Self, SegError> {
+        let region_size = stored.region_size();
+        keep_largest_parts(&mut stored.marks, region_size, !options.fast)?;
+        let sums_in_f32 = options.compat && placement.crop.is_none();
+        let label_of: Vec<i32> = structures.channels().iter().map(|structure| structure.label as i32).collect();
+        let (labels, sums) = decide(&mut stored, &label_of, options.keep_posteriors || sums_in_f32);
+        let sums = if sums_in_f32 {
+            let flipped = flipped_axes(placement)?;
+            let size = placement.kept.size();
+            let sum = |channel| sequential_sum(&kept_frame(&stored, channel), size, flipped);
+            Sums::Single((0..structures.count()).into_par_iter().map(sum).collect())
+        } else {
+            Sums::Double(sums)
+        };
+        let posteriors = if options.keep_posteriors { Some(CleanPosteriors::new(stored, placement)?) } else { None };
+        Ok(Self { structures, placement, options, labels, sums, parcel_sums: None, posteriors })
+    }
+
+    /// Paints parcels into the cortex: `run` gives the parcellation's planes to the painter.
+    pub(super) fn paint_parcels(
+        &mut self,
+        run: impl FnOnce(&mut dyn PosteriorSink) -> Result<(), SegError>,
+    ) -> Result<(), SegError> {
+        let Placement { kept, padded_size, .. } = *self.placement;
+        let mut painter = ParcelPainter::new(&mut self.labels, kept, padded_size, self.options.compat);
+        run(&mut painter)?;
+        self.parcel_sums = Some(painter.sums());
+        Ok(())
+    }
+
+    /// Volumes, and the labels on the grid of the output.
+    pub(super) fn finish(self) -> Result<Postprocessed, SegError> {
+        let Self { structures, placement, options, labels, sums, parcel_sums, posteriors } = self;
+        let volumes = SoftVolumes::new(structures, &sums, parcel_sums.as_ref(), placement.voxel_mm3(), options.compat);
+        let labels = Volume::new(placement.output_size()?, placement.output_of(labels, 0)?, placement.affine)?;
+        Ok(Postprocessed { labels, posteriors, volumes })
+    }
+}
+
+impl KeepRule {
     /// Cleans and normalises the posteriors of a voxel; gives its channel.
     fn apply(&self, voxel: &mut [f32], mark: u32) -> usize {
         for (value, bit) in voxel.iter_mut().zip(&self.class_bits).skip(1) {
-            if mark & bit == 0 || self.fast && *value <= FAST_THRESHOLD {
+            if mark & bit == 0 {
                 *value = 0.0;
             }
         }
@@ -167,39 +202,37 @@ pub(crate) fn strongest(voxel: &[f32]) -> usize {
     voxel.iter().enumerate().skip(1).fold((0, voxel[0]), best).0
 }
 
-/// Channel of each kept voxel (x fastest) and the sum of each channel.
-fn decide(posteriors: &mut Posteriors, placement: &Placement, marks: &[u32], rule: &VoxelRule) -> (Vec<u8>, Vec<f64>) {
-    let ([px, py, _], kept, n) = (posteriors.size, placement.kept, posteriors.channels);
-    let [nx, ny, nz] = kept.size();
-    let mut channels = vec![0u8; kept.len()];
-    if channels.is_empty() {
-        return (channels, vec![0.0; n]);
+/// Label of each kept voxel (x fastest) and the sum of each channel; normalised posteriors take the place of the stored ones
+/// where they are wanted.
+fn decide(stored: &mut SparsePosteriors, label_of: &[i32], write_back: bool) -> (Vec<i32>, Vec<f64>) {
+    let n = stored.channels();
+    let [nx, ny, _] = stored.kept().size();
+    let mut labels = vec![label_of[0]; stored.kept().len()];
+    if labels.is_empty() {
+        return (labels, vec![0.0; n]);
     }
-    let planes = posteriors.values.par_chunks_exact_mut(px * py * n).skip(kept.start[2]).take(nz);
-    let of_plane = |((plane, marks), channels): ((&mut [f32], &[u32]), &mut [u8])| {
-        let (mut sums, mut scratch) = (vec![0.0f64; n], vec![0.0f32; n]);
-        for y in 0..ny {
-            let row = &mut plane[((y + kept.start[1]) * px + kept.start[0]) * n..][..nx * n];
-            let row = row.chunks_exact_mut(n).zip(&marks[y * nx..]).zip(&mut channels[y * nx..]);
-            for ((voxel, &mark), channel) in row {
-                if mark == 0 && !rule.write_back && (voxel[0] > 0.0 || !rule.nan) {
-                    continue;
-                }
-                scratch.copy_from_slice(voxel);
-                *channel = rule.apply(&mut scratch, mark) as u8;
-                sums.iter_mut().zip(&scratch).for_each(|(sum, value)| *sum += f64::from(*value));
-                if rule.write_back {
-                    voxel.copy_from_slice(&scratch);
-                }
-            }
-        }
-        sums
+    let decide_plane = |(z, labels): (usize, &mut [i32])| {
+        let (mut sums, mut normal) = (vec![0.0f64; n], vec![0.0f32; n]);
+        stored.for_each_stored(z, |at, mark, voxel| {
+            normal.copy_from_slice(voxel);
+            labels[at] = label_of[stored.rule.apply(&mut normal, mark)];
+            sums.iter_mut().zip(&normal).for_each(|(sum, value)| *sum += f64::from(*value));
+        });
+        let values = write_back.then(|| {
+            stored.rewritten(z, |mark, voxel| {
+                stored.rule.apply(voxel, mark);
+            })
+        });
+        (sums, values)
     };
-    let zipped = planes.zip(marks.par_chunks_exact(nx * ny)).zip(channels.par_chunks_exact_mut(nx * ny));
-    let of_planes: Vec<Vec<f64>> = zipped.map(of_plane).collect();
+    let planes: Vec<(Vec<f64>, Option<Vec<f32>>)> =
+        labels.par_chunks_exact_mut(nx * ny).enumerate().map(decide_plane).collect();
     let mut sums = vec![0.0; n];
-    for plane in of_planes {
+    for (z, (plane, values)) in planes.into_iter().enumerate() {
         sums.iter_mut().zip(plane).for_each(|(sum, value)| *sum += value);
+        if let Some(values) = values {
+            stored.set_values(z, &values);
+        }
     }
-    (channels, sums)
+    (labels, sums)
 }

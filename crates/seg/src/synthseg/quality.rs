@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use volkit_core::{ArrayStore, Progress};
 use volkit_kernels::{
-    Activation, BoxError, Conv3d, ConvOptions, Graph, GraphBuilder, Isa, KernelError, PlaneSink, Planes, TensorId,
-    Threads,
+    Activation, BoxError, Conv3d, Graph, GraphBuilder, KernelError, PlaneSink, Planes, TensorId, Threads,
 };
 
 #[cfg(feature = "candle")]
@@ -16,7 +15,9 @@ use super::inputs::OneHotSource;
 use super::runner::{Engine, Work, check_input, plan};
 use super::tables::qc_groups;
 use super::weights::{Layers, Norm};
-use crate::{NetPath, SegError};
+#[cfg(feature = "candle")]
+use crate::NetPath;
+use crate::{NetworkBuild, SegError};
 
 /// Taps along each axis of the published network.
 const KERNEL: usize = 5;
@@ -41,32 +42,8 @@ impl QualityNet {
     ///
     /// # Errors
     /// As [`SegmentationNet::from_store`](super::SegmentationNet::from_store).
-    pub fn from_store(store: &dyn ArrayStore) -> Result<Self, SegError> {
-        Self::from_store_for(store, Isa::detect())
-    }
-
-    /// The same for a given instruction set and mode.
-    ///
-    /// # Errors
-    /// As [`QualityNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
-    pub fn from_store_for<'a>(
-        store: &'a dyn ArrayStore,
-        options: impl Into<ConvOptions<'a>>,
-    ) -> Result<Self, SegError> {
-        Self::from_store_on(store, options, NetPath::Auto)
-    }
-
-    /// The same on another path.
-    ///
-    /// # Errors
-    /// As [`QualityNet::from_store_for`]; [`SegError::Option`] for a path that this build does not have.
-    pub fn from_store_on<'a>(
-        store: &'a dyn ArrayStore,
-        options: impl Into<ConvOptions<'a>>,
-        path: NetPath,
-    ) -> Result<Self, SegError> {
-        let options = options.into();
-        let layers = Layers::new(store, options).on_path(path)?;
+    pub fn from_store(store: &dyn ArrayStore, build: &NetworkBuild<'_>) -> Result<Self, SegError> {
+        let layers = Layers::new(store, build)?;
         let n_groups = qc_groups().len();
         let (levels, features) = (layers.levels("qc"), layers.kernel_shape("qc_conv_downarm_0_0")?[4]);
         if levels > MAX_LEVELS {
@@ -77,7 +54,7 @@ impl QualityNet {
                 wanted: format!("below {MAX_LEVELS}"),
             });
         }
-        let mut builder = GraphBuilder::new(options.isa);
+        let mut builder = GraphBuilder::new(build.conv.isa);
         let mut tensor = builder.input(n_groups)?;
         let mut c_in = n_groups;
         for level in 0..levels {
@@ -95,7 +72,7 @@ impl QualityNet {
         Ok(Self {
             graph: builder.build()?,
             #[cfg(feature = "candle")]
-            composite: match path {
+            composite: match build.path {
                 NetPath::Composite => Some(Arc::new(composite(&layers, levels, features)?)),
                 NetPath::Auto | NetPath::Kernel => None,
             },
@@ -107,9 +84,9 @@ impl QualityNet {
     fn engine(&self, size: [usize; 3]) -> Result<Engine, SegError> {
         #[cfg(feature = "candle")]
         if let Some(net) = &self.composite {
-            return Ok(Engine::Composite(Arc::clone(net), size));
+            return Ok(Engine::Composite { net: Arc::clone(net), size, n_passes: 1 });
         }
-        Engine::kernel(&self.graph, size)
+        Engine::kernel(plan(&self.graph, size)?)
     }
 
     /// The network with its levels and features.

@@ -23,18 +23,18 @@ pub(super) fn plan(graph: &Graph, [nx, ny, nz]: [usize; 3]) -> Result<Plan, Kern
 pub(super) enum Engine {
     /// Kernels.
     Kernel(Box<Executor>),
-    /// Composites, for inputs of that size.
+    /// Composites: a pass for each input, one after the other.
     #[cfg(feature = "candle")]
-    Composite(Arc<CompositeNet>, [usize; 3]),
+    Composite { net: Arc<CompositeNet>, size: [usize; 3], n_passes: usize },
 }
 
 impl Engine {
-    /// The executor of `graph` for inputs of `size`.
+    /// The executor of a plan.
     ///
     /// # Errors
-    /// [`SegError::Kernel`] for a size that the network can not have, or when the memory can not be had.
-    pub(super) fn kernel(graph: &Graph, size: [usize; 3]) -> Result<Self, SegError> {
-        Ok(Self::Kernel(Box::new(Executor::new(plan(graph, size)?)?)))
+    /// [`SegError::Kernel`] when the memory can not be had.
+    pub(super) fn kernel(plan: Plan) -> Result<Self, SegError> {
+        Ok(Self::Kernel(Box::new(Executor::new(plan)?)))
     }
 }
 
@@ -57,7 +57,9 @@ impl Work<'_> {
         match engine {
             Engine::Kernel(executor) => self.run(executor, stage, source, sink),
             #[cfg(feature = "candle")]
-            Engine::Composite(net, size) => net.run(*size, stage, (source, sink), self),
+            Engine::Composite { net, size, n_passes } => {
+                (0..*n_passes).try_for_each(|pass| net.run(*size, stage, (source, sink), pass, self))
+            }
         }
     }
 

@@ -1,16 +1,17 @@
 //! The networks that segment.
 
 use volkit_core::{ArrayStore, Progress};
-use volkit_kernels::{ConvOptions, Isa, LabelSink, PlaneSink, PlaneSource, SliceSink, Threads};
+use volkit_kernels::{Isa, LabelSink, PlaneSink, PlaneSource, Threads};
 
 use super::inputs::{ImageSource, OneHotSource};
+use super::posterior_sink::{PosteriorSink, Unchanged};
 use super::posteriors::Posteriors;
-use super::runner::{Engine, Work, check_input};
+use super::runner::{Work, check_input};
 use super::smoothing::SmoothingSink;
 use super::tables::Structures;
-use super::unet::{UNet, UNetKind};
-use super::weights::{Layers, kernel_name};
-use crate::{NetPath, SegError};
+use super::unet::{UNet, UNetKind, UNetRun};
+use super::weights::Layers;
+use crate::{NetworkBuild, SegError};
 
 pub use inspect::{LayerValues, NearTie};
 
@@ -55,6 +56,16 @@ pub(super) enum Averaging {
     Raw,
 }
 
+/// A run of a segmentation network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SegmentationRun {
+    /// Voxels along x, y and z.
+    pub(super) size: [usize; 3],
+    /// The robust chain never averages nor smooths.
+    pub(super) averaging: Averaging,
+    pub(super) low_memory: bool,
+}
+
 impl SegmentationNet {
     /// Reads a network from a store whose arrays are named `<layer>/<weight>`, as `unet_conv_downarm_0_0/kernel:0`.
     ///
@@ -64,58 +75,21 @@ impl SegmentationNet {
     /// # Errors
     /// [`SegError::Tensor`] for an array that is missing or has another shape, with its name and both shapes;
     /// [`SegError::ReadTensor`]; [`SegError::Kernel`] for a network that can not be built.
-    pub fn from_store(store: &dyn ArrayStore) -> Result<Self, SegError> {
-        Self::from_store_for(store, Isa::detect())
-    }
-
-    /// The same for a given instruction set and mode.
-    ///
-    /// # Errors
-    /// As [`SegmentationNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
-    pub fn from_store_for<'a>(
-        store: &'a dyn ArrayStore,
-        options: impl Into<ConvOptions<'a>>,
-    ) -> Result<Self, SegError> {
-        Self::from_store_on(store, options, NetPath::Auto)
-    }
-
-    /// The same on another path.
-    ///
-    /// # Errors
-    /// As [`SegmentationNet::from_store_for`]; [`SegError::Option`] for a path that this build does not have.
-    pub fn from_store_on<'a>(
-        store: &'a dyn ArrayStore,
-        options: impl Into<ConvOptions<'a>>,
-        path: NetPath,
-    ) -> Result<Self, SegError> {
-        let options = options.into();
-        let layers = Layers::new(store, options).on_path(path)?;
+    pub fn from_store(store: &dyn ArrayStore, build: &NetworkBuild<'_>) -> Result<Self, SegError> {
+        let layers = Layers::new(store, build)?;
         let is_robust = [DENOISER, REFINED].iter().any(|kind| layers.levels(kind.prefix) > 0);
         let plain = UNet::read(&layers, PLAIN)?;
-        let wrong_labels = |prefix: &str, labels: usize, wanted: &str| SegError::Tensor {
-            tensor: kernel_name(&format!("{prefix}_likelihood")),
-            field: "output channels",
-            value: labels.to_string(),
-            wanted: wanted.into(),
-        };
         let chain = if is_robust {
             let (denoiser, refined) = (UNet::read(&layers, DENOISER)?, UNet::read(&layers, REFINED)?);
-            for (unet, kind) in [(&plain, PLAIN), (&denoiser, DENOISER)] {
-                if unet.labels() != GROUPS {
-                    return Err(wrong_labels(kind.prefix, unet.labels(), "5"));
-                }
-            }
+            plain.check_labels(&[GROUPS])?;
+            denoiser.check_labels(&[GROUPS])?;
             Chain::Robust(Box::new(Robust { groups: plain, denoiser, refined, turned: Vec::new() }))
         } else {
             Chain::Plain(plain)
         };
         let last = chain.last();
-        let wanted: &[usize] = if is_robust { &[33] } else { &[32, 33] };
-        if !wanted.contains(&last.labels()) {
-            let prefix = if is_robust { REFINED.prefix } else { PLAIN.prefix };
-            return Err(wrong_labels(prefix, last.labels(), if is_robust { "33" } else { "32 or 33" }));
-        }
-        Ok(Self { structures: Structures::of_channels(last.labels())?, chain, isa: options.isa })
+        last.check_labels(if is_robust { &[33] } else { &[32, 33] })?;
+        Ok(Self { structures: Structures::of_channels(last.labels())?, chain, isa: build.conv.isa })
     }
 
     /// What the channels of the posteriors mean.
@@ -143,20 +117,20 @@ impl SegmentationNet {
         self.chain.nets().iter().map(|net| net.size_multiple()).max().unwrap_or(1)
     }
 
-    /// Bytes that a run over `size` voxels `[x, y, z]` takes at most: activations, and the posteriors that it returns.
+    /// Bytes that a run over `size` voxels `[x, y, z]` takes at most beside the image: activations, and the labels of
+    /// the chain's networks. `with_mirrored`: averaged with the mirror image.
     ///
     /// # Errors
     /// [`SegError::Kernel`] for a size that the network can not have.
-    pub fn run_bytes(&self, size: [usize; 3], low_memory: bool) -> Result<usize, SegError> {
+    pub fn run_bytes(&self, size: [usize; 3], with_mirrored: bool, low_memory: bool) -> Result<usize, SegError> {
         let n_voxels: usize = size.iter().product();
-        let (mut most, nets) = (0, self.chain.nets());
-        for net in &nets {
-            let is_last = net.labels() == self.structures.count();
-            let result = if is_last { net.labels() * size_of::<f32>() } else { 1 };
-            // Labels of the network before are read while those of this one are written.
-            let read = if nets.len() > 1 { 1 } else { 0 };
-            let bytes = net.run_bytes(self.isa, low_memory, size)?;
-            most = most.max(bytes.saturating_add(n_voxels.saturating_mul(result + read)));
+        let run = UNetRun { size, with_mirrored: with_mirrored && !self.is_robust(), low_memory };
+        let nets = self.chain.nets();
+        // Labels of the network before are read while those of this one are written.
+        let labels = if nets.len() > 1 { n_voxels.saturating_mul(2) } else { 0 };
+        let mut most = 0;
+        for net in nets {
+            most = most.max(net.run_bytes(self.isa, &run)?.saturating_add(labels));
         }
         Ok(most)
     }
@@ -172,67 +146,53 @@ impl SegmentationNet {
         threads: &Threads,
         progress: &dyn Progress,
     ) -> Result<Posteriors, SegError> {
-        self.run(image, size, Averaging::Raw, false, Work { threads, progress })
+        check_input(size, image.len(), self.size_multiple())?;
+        let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
+        let how = SegmentationRun { size, averaging: Averaging::Raw, low_memory: false };
+        self.run(image, &how, &mut posteriors, Work { threads, progress })?;
+        Ok(posteriors)
     }
 
-    /// Runs over an image `[z][y][x]` of `size` `[x, y, z]`.
+    /// Runs over an image `[z][y][x]`; planes of posteriors go to `sink`.
     pub(super) fn run(
         &self,
         image: &[f32],
-        size: [usize; 3],
-        averaging: Averaging,
-        low_memory: bool,
+        how: &SegmentationRun,
+        sink: &mut dyn PosteriorSink,
         work: Work<'_>,
-    ) -> Result<Posteriors, SegError> {
+    ) -> Result<(), SegError> {
+        let SegmentationRun { size, averaging, low_memory } = *how;
         check_input(size, image.len(), self.size_multiple())?;
-        match &self.chain {
-            Chain::Plain(net) => {
-                let mut engine = net.engine(self.isa, low_memory, size)?;
-                self.run_plain(&mut engine, image, size, averaging, work)
-            }
-            Chain::Robust(chain) => self.run_robust(chain, image, size, low_memory, work),
-        }
-    }
-
-    fn run_plain(
-        &self,
-        engine: &mut Engine,
-        image: &[f32],
-        size: [usize; 3],
-        averaging: Averaging,
-        work: Work<'_>,
-    ) -> Result<Posteriors, SegError> {
-        let stage = "segmentation network";
-        let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
-        let mut straight = ImageSource::new(image, size[0], false);
-        let sum = &mut posteriors.values;
-        match averaging {
-            Averaging::Raw => work.run_on(engine, stage, &mut straight, &mut SliceSink::new(sum))?,
-            Averaging::Single => work.run_on(engine, stage, &mut straight, &mut SmoothingSink::new(sum, 1.0))?,
-            Averaging::Flipped => {
-                work.run_on(engine, stage, &mut straight, &mut SmoothingSink::new(sum, 0.5))?;
-                let flip_channels = self.structures.flip_channels();
-                let mut mirrored = ImageSource::new(image, size[0], true);
-                let mut sink = SmoothingSink::new(sum, 0.5).mirrored(&flip_channels);
-                work.run_on(engine, "segmentation network, mirrored", &mut mirrored, &mut sink)?;
-            }
-        }
-        Ok(posteriors)
+        let mut run = UNetRun { size, with_mirrored: false, low_memory };
+        let net = match &self.chain {
+            Chain::Plain(net) => net,
+            Chain::Robust(chain) => return self.run_robust(chain, image, &run, sink, work),
+        };
+        run.with_mirrored = averaging == Averaging::Flipped;
+        let mut engine = net.engine(self.isa, &run)?;
+        let (stage, mut source) = ("segmentation network", ImageSource::new(image, size[0]));
+        let flip_channels = self.structures.flip_channels();
+        let mut smoothing = match averaging {
+            Averaging::Raw => return work.run_on(&mut engine, stage, &mut source, &mut Unchanged::new(sink)),
+            Averaging::Single => SmoothingSink::new(size, net.labels(), sink),
+            Averaging::Flipped => SmoothingSink::new(size, net.labels(), sink).with_mirrored(&flip_channels),
+        };
+        work.run_on(&mut engine, stage, &mut source, &mut smoothing)
     }
 
     fn run_robust(
         &self,
         chain: &Robust,
         image: &[f32],
-        size: [usize; 3],
-        low_memory: bool,
+        how: &UNetRun,
+        posteriors: &mut dyn PosteriorSink,
         work: Work<'_>,
-    ) -> Result<Posteriors, SegError> {
+    ) -> Result<(), SegError> {
         let run = |net: &UNet, stage: &str, source: &mut dyn PlaneSource, sink: &mut dyn PlaneSink| {
-            work.run_on(&mut net.engine(self.isa, low_memory, size)?, stage, source, sink)
+            work.run_on(&mut net.engine(self.isa, how)?, stage, source, sink)
         };
         let (mut groups, mut denoised) = (vec![0u8; image.len()], vec![0u8; image.len()]);
-        let mut source = ImageSource::new(image, size[0], false);
+        let mut source = ImageSource::new(image, how.size[0]);
         run(&chain.groups, "group network", &mut source, &mut LabelSink::new(&mut groups, self.isa))?;
         let mut source = OneHotSource::new(&groups, GROUPS);
         run(&chain.denoiser, "denoising network", &mut source, &mut LabelSink::new(&mut denoised, self.isa))?;
@@ -242,10 +202,8 @@ impl SegmentationNet {
                 *group = tie.other;
             }
         }
-        let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
         let mut source = OneHotSource::behind(image, &denoised, GROUPS);
-        run(&chain.refined, "segmentation network", &mut source, &mut SliceSink::new(&mut posteriors.values))?;
-        Ok(posteriors)
+        run(&chain.refined, "segmentation network", &mut source, &mut Unchanged::new(posteriors))
     }
 
     /// Runs one network of the chain, telling nobody.
@@ -257,7 +215,8 @@ impl SegmentationNet {
         source: &mut dyn PlaneSource,
         sink: &mut dyn PlaneSink,
     ) -> Result<(), SegError> {
-        work.run_on(&mut net.engine(self.isa, false, size)?, "network", source, sink)
+        let run = UNetRun { size, with_mirrored: false, low_memory: false };
+        work.run_on(&mut net.engine(self.isa, &run)?, "network", source, sink)
     }
 }
 

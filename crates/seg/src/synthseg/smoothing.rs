@@ -1,9 +1,11 @@
 //! Gaussian smoothing of posteriors as they come out of a network.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use volkit_kernels::{BoxError, KernelError, Layout, PlaneSink, Planes, Threads};
 
+use super::posterior_sink::{PosteriorSink, plane_of};
 use super::posteriors::Posteriors;
 use crate::SegError;
 
@@ -17,56 +19,109 @@ fn taps() -> [f32; 2] {
     [(1.0 / sum) as f32, (outer / sum) as f32]
 }
 
-/// Adds smoothed planes to a volume `[z][y][x][c]`, times a weight; zeros lie around the volume.
+/// Smooths what comes out of a network and hands it on, plane by plane; zeros lie around the volume. Of several outputs of
+/// one network (the straight and the mirrored one) the mean is handed on.
 ///
-/// Each plane is smoothed along y and x when it comes and added to the planes before, at and behind it, so that
-/// nothing is kept but the result. Every voxel gets its sums in the order of planes: the bits do not depend on threads.
+/// Each plane is smoothed along y and x when it comes and kept until its neighbours are there. A voxel gets its sums in
+/// the order of outputs, then of planes: the bits depend neither on threads nor on how many planes come at a time.
 pub(super) struct SmoothingSink<'a> {
-    sum: &'a mut [f32],
-    weight: f32,
+    size: [usize; 3],
+    channels: usize,
+    outputs: Vec<Window<'a>>,
+    /// The next plane to hand on.
+    next: usize,
+    /// Planes that are free to be used again.
+    free: Vec<Vec<f32>>,
+    sink: &'a mut dyn PosteriorSink,
+}
+
+/// Planes of an output that are smoothed along y and x.
+#[derive(Default)]
+struct Window<'a> {
     mirror: Option<&'a [usize]>,
+    planes: VecDeque<Vec<f32>>,
+    /// Number of the first of them.
+    first: usize,
+}
+
+impl Window<'_> {
+    fn end(&self) -> usize {
+        self.first + self.planes.len()
+    }
 }
 
 impl<'a> SmoothingSink<'a> {
-    /// A sink that adds to `sum`.
-    pub(super) fn new(sum: &'a mut [f32], weight: f32) -> Self {
-        Self { sum, weight, mirror: None }
+    /// Smooths planes of volumes of `size` `[x, y, z]`.
+    pub(super) fn new(size: [usize; 3], channels: usize, sink: &'a mut dyn PosteriorSink) -> Self {
+        Self { size, channels, outputs: vec![Window::default()], next: 0, free: Vec::new(), sink }
     }
 
-    /// The same for planes of a network that saw a mirror image: they are mirrored along x, and channel `c` of the sum
-    /// is channel `flip_channels[c]` of the planes.
-    pub(super) fn mirrored(self, flip_channels: &'a [usize]) -> Self {
-        Self { mirror: Some(flip_channels), ..self }
+    /// The mean with a second output, of a network that saw a mirror image: it is mirrored along x, and channel `c` of
+    /// the mean is that of channel `flip_channels[c]` of this output.
+    pub(super) fn with_mirrored(mut self, flip_channels: &'a [usize]) -> Self {
+        self.outputs.push(Window { mirror: Some(flip_channels), ..Window::default() });
+        self
     }
 
-    fn add(&mut self, z: usize, tensor: &Planes<'_>, threads: &Threads) -> Result<(), KernelError> {
-        let [depth, height, width] = tensor.size();
+    /// Takes plane `z` of `tensor` as that of output `output`.
+    pub(super) fn add(
+        &mut self,
+        output: usize,
+        z: usize,
+        tensor: &Planes<'_>,
+        threads: &Threads,
+    ) -> Result<(), SegError> {
+        let [_, height, width] = tensor.size();
         let channels = tensor.layout().channels;
-        let (row_len, plane_len) = (width * channels, height * width * channels);
-        if self.sum.len() != depth * plane_len || self.mirror.is_some_and(|flip| flip.len() != channels) {
-            return Err(KernelError::Shape {
-                op: "SmoothingSink",
-                wanted: format!("{} values, {channels} channels", depth * plane_len),
-                got: format!("{} values, flip {:?}", self.sum.len(), self.mirror),
+        let window = self.outputs.get_mut(output).filter(|window| window.end() == z);
+        let is_alike = [width, height] == self.size[..2] && channels == self.channels;
+        let Some(window) = window.filter(|window| is_alike && window.mirror.is_none_or(|flip| flip.len() == channels))
+        else {
+            let wanted = format!("planes of {:?} in order, {} channels", self.size, self.channels);
+            let got = format!("plane {z} of {height} x {width}, {channels} channels, of output {output}");
+            return Err(KernelError::Shape { op: "SmoothingSink", wanted, got }.into());
+        };
+        let mut plane = self.free.pop().unwrap_or_default();
+        plane.resize(height * width * channels, 0.0);
+        smooth_plane(z, tensor, window.mirror, &mut plane, threads);
+        window.planes.push_back(plane);
+        self.hand_on(threads)
+    }
+
+    /// Hands on every plane whose neighbours are there.
+    fn hand_on(&mut self, threads: &Threads) -> Result<(), SegError> {
+        let depth = self.size[2];
+        while self.next < depth && self.outputs.iter().all(|window| window.end() >= (self.next + 2).min(depth)) {
+            let z = self.next;
+            let mut plane = self.free.pop().unwrap_or_default();
+            let weight = 1.0 / self.outputs.len() as f32;
+            let [middle, outer] = taps();
+            let mut terms: Vec<(f32, &[f32])> = Vec::with_capacity(3 * self.outputs.len());
+            for window in &self.outputs {
+                for near in z.saturating_sub(1)..(z + 2).min(depth) {
+                    let weight = weight * if near == z { middle } else { outer };
+                    terms.push((weight, &window.planes[near - window.first]));
+                }
+            }
+            plane.resize(terms.first().map_or(0, |(_, values)| values.len()), 0.0);
+            let mut tasks: Vec<(usize, &mut [f32])> =
+                plane.chunks_mut(TASK_FLOATS).enumerate().map(|(at, part)| (at * TASK_FLOATS, part)).collect();
+            threads.for_each_mut(&mut tasks, |(start, part)| {
+                part.fill(0.0);
+                for (weight, values) in &terms {
+                    add_scaled(&values[*start..*start + part.len()], *weight, part);
+                }
             });
-        }
-        if plane_len == 0 {
-            return Ok(());
-        }
-        let first = z.saturating_sub(1);
-        let planes = &mut self.sum[first * plane_len..(z + 2).min(depth) * plane_len];
-        let n_rows = (TASK_FLOATS / row_len).max(1);
-        let mut tasks: Vec<Rows<'_>> =
-            (0..height).step_by(n_rows).map(|y0| Rows { y0, targets: Vec::with_capacity(3) }).collect();
-        let [middle, outer] = taps();
-        for (i, plane) in planes.chunks_exact_mut(plane_len).enumerate() {
-            let weight = self.weight * if first + i == z { middle } else { outer };
-            for (task, rows) in tasks.iter_mut().zip(plane.chunks_mut(n_rows * row_len)) {
-                task.targets.push((weight, rows));
+            self.sink.take(z, &plane, threads)?;
+            self.free.push(plane);
+            self.next += 1;
+            for window in &mut self.outputs {
+                while window.first + 1 < self.next {
+                    self.free.extend(window.planes.pop_front());
+                    window.first += 1;
+                }
             }
         }
-        let mirror = self.mirror;
-        threads.for_each_mut(&mut tasks, |task| task.run(z, tensor, mirror));
         Ok(())
     }
 }
@@ -74,12 +129,20 @@ impl<'a> SmoothingSink<'a> {
 impl PlaneSink for SmoothingSink<'_> {
     fn write_planes(
         &mut self,
-        _output: usize,
+        output: usize,
         mut planes: Range<usize>,
         tensor: &Planes<'_>,
         threads: &Threads,
     ) -> Result<(), BoxError> {
-        Ok(planes.try_for_each(|z| self.add(z, tensor, threads))?)
+        Ok(planes.try_for_each(|z| self.add(output, z, tensor, threads))?)
+    }
+}
+
+/// Smooths posteriors that come plane by plane.
+impl PosteriorSink for SmoothingSink<'_> {
+    fn take(&mut self, z: usize, plane: &[f32], threads: &Threads) -> Result<(), SegError> {
+        let tensor = plane_of(plane, z, self.size, self.channels)?;
+        self.add(0, z, &tensor, threads)
     }
 }
 
@@ -88,49 +151,46 @@ pub(super) fn smoothed(posteriors: &Posteriors, threads: &Threads) -> Result<Pos
     let Posteriors { size, channels, values } = posteriors;
     let mut result = Posteriors::zeros(*size, *channels)?;
     let tensor = Planes::new(values, Layout::dense([size[2], size[1], size[0]], *channels))?;
-    let mut sink = SmoothingSink::new(&mut result.values, 1.0);
+    let mut sink = SmoothingSink::new(*size, *channels, &mut result);
     for z in 0..size[2] {
-        sink.add(z, &tensor, threads)?;
+        sink.add(0, z, &tensor, threads)?;
     }
     Ok(result)
 }
 
-/// Rows from `y0` on of the planes that a plane is added to, each with its weight.
-struct Rows<'a> {
-    y0: usize,
-    targets: Vec<(f32, &'a mut [f32])>,
-}
-
-impl Rows<'_> {
-    fn run(&mut self, z: usize, tensor: &Planes<'_>, mirror: Option<&[usize]>) {
-        let layout = tensor.layout();
-        let (channels, row_len) = (layout.channels, layout.width * layout.channels);
-        let row = |y: usize| &tensor.data()[layout.row(z, y)];
-        let (mut along_y, mut smoothed) = (vec![0.0; row_len], vec![0.0; row_len]);
-        let n_rows = self.targets.first().map_or(0, |(_, rows)| rows.len() / row_len);
-        for i in 0..n_rows {
-            let y = self.y0 + i;
+/// Plane `z` smoothed along y and x, mirrored where `mirror` has the channels to take.
+fn smooth_plane(z: usize, tensor: &Planes<'_>, mirror: Option<&[usize]>, out: &mut [f32], threads: &Threads) {
+    let layout = *tensor.layout();
+    let (channels, row_len) = (layout.channels, layout.width * layout.channels);
+    if out.is_empty() {
+        return;
+    }
+    let n_rows = (TASK_FLOATS / row_len).max(1);
+    let mut tasks: Vec<(usize, &mut [f32])> =
+        out.chunks_mut(n_rows * row_len).enumerate().map(|(at, rows)| (at * n_rows, rows)).collect();
+    let row = |y: usize| &tensor.data()[layout.row(z, y)];
+    threads.for_each_mut(&mut tasks, |(y0, rows)| {
+        let (mut along_y, mut along_x) = (vec![0.0; row_len], vec![0.0; row_len]);
+        for (i, out) in rows.chunks_exact_mut(row_len).enumerate() {
+            let y = *y0 + i;
             let before = y.checked_sub(1).map(&row);
             let after = (y + 1 < layout.height).then(|| row(y + 1));
             smooth(row(y), before, after, &mut along_y);
             // Along x the neighbours of a value are a voxel's channels away.
-            let (middle, end) = (along_y.as_slice(), row_len - channels);
-            smooth(middle, None, None, &mut smoothed);
+            let end = row_len - channels;
+            let result = if mirror.is_some() { &mut along_x } else { &mut *out };
+            smooth(&along_y, None, None, result);
             let [_, outer] = taps();
-            add_scaled(&middle[..end], outer, &mut smoothed[channels..]);
-            add_scaled(&middle[channels..], outer, &mut smoothed[..end]);
+            add_scaled(&along_y[..end], outer, &mut result[channels..]);
+            add_scaled(&along_y[channels..], outer, &mut result[..end]);
             if let Some(flip) = mirror {
-                let voxels = along_y.chunks_exact_mut(channels).zip(smoothed.chunks_exact(channels).rev());
+                let voxels = out.chunks_exact_mut(channels).zip(along_x.chunks_exact(channels).rev());
                 for (to, from) in voxels {
                     to.iter_mut().zip(flip).for_each(|(to, &c)| *to = from[c]);
                 }
             }
-            let result = if mirror.is_some() { &along_y } else { &smoothed };
-            for (weight, rows) in &mut self.targets {
-                add_scaled(result, *weight, &mut rows[i * row_len..(i + 1) * row_len]);
-            }
         }
-    }
+    });
 }
 
 /// `middle * at + outer * (before + after)`.

@@ -1,14 +1,13 @@
 //! Volumes of structures by their posteriors.
 
-use super::placement::{Bounds, Placement};
-use super::posteriors::Posteriors;
+use super::placement::Placement;
 use super::sums::{pairwise, round_f32, round_f64};
 use super::tables::{CEREBRAL_WHITE, CORTEX, Structures};
 use super::tissues::{Tissues, tissues_of};
 use crate::SegError;
 
 /// Sum of the posteriors of each channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Sums {
     /// Added in f32, one voxel after another.
     Single(Vec<f32>),
@@ -102,27 +101,17 @@ pub(crate) fn flipped_axes(placement: &Placement) -> Result<[bool; 3], SegError>
     Ok(aligned_from_scan.flipped)
 }
 
-/// Sums of all channels over `kept` in f32, one voxel after another: z fastest, then y, then x, each axis backwards where
-/// `flipped`. `change` sees each voxel's position in the kept part (x fastest) and a copy of its values first.
-pub(crate) fn sequential_sums(
-    posteriors: &Posteriors,
-    kept: &Bounds,
-    flipped: [bool; 3],
-    change: impl Fn(usize, &mut [f32]),
-) -> Vec<f32> {
-    let n = posteriors.channels;
-    let [nx, ny, nz] = kept.size();
+/// Sum of `frame` (of `size` voxels, x fastest) in f32, one voxel after another: z fastest, then y, then x, each axis
+/// backwards where `flipped`.
+pub(crate) fn sequential_sum(frame: &[f32], [nx, ny, nz]: [usize; 3], flipped: [bool; 3]) -> f32 {
     let along = |axis: usize, i: usize, n: usize| if flipped[axis] { n - 1 - i } else { i };
-    let (mut sums, mut scratch) = (vec![0.0f32; n], vec![0.0f32; n]);
+    let mut sum = 0.0f32;
     for x in (0..nx).map(|i| along(0, i, nx)) {
         for y in (0..ny).map(|j| along(1, j, ny)) {
             for z in (0..nz).map(|k| along(2, k, nz)) {
-                let first = (kept.row_start(posteriors.size, y, z) + x) * n;
-                scratch.copy_from_slice(&posteriors.values[first..first + n]);
-                change(x + nx * (y + ny * z), &mut scratch);
-                sums.iter_mut().zip(&scratch).for_each(|(sum, value)| *sum += value);
+                sum += frame[x + nx * (y + ny * z)];
             }
         }
     }
-    sums
+    sum
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use volkit_kernels::{Activation, Conv3d, Graph, GraphBuilder, Isa, KernelError, Source, TensorId};
+use volkit_kernels::{Activation, Conv3d, Graph, GraphBuilder, Isa, KernelError, Plan, Source, TensorId};
 
 #[cfg(feature = "candle")]
 use super::composite::CompositeNet;
@@ -14,6 +14,26 @@ use crate::SegError;
 
 /// Deepest network that is accepted: 2^15 voxels along each axis make one of the last level.
 const MAX_LEVELS: usize = 16;
+
+/// Activations up to which the first level is kept rather than computed again: 384 MB, a head of about 2.5 million voxels.
+const MOST_KEPT_BYTES: usize = 384 << 20;
+
+/// A run of a network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UNetRun {
+    /// Voxels along x, y and z.
+    pub(super) size: [usize; 3],
+    /// Also over a second input, at the same time.
+    pub(super) with_mirrored: bool,
+    /// Compute the first level again in any case.
+    pub(super) low_memory: bool,
+}
+
+impl UNetRun {
+    fn n_passes(&self) -> usize {
+        1 + usize::from(self.with_mirrored)
+    }
+}
 
 /// What the published networks fix; features, levels and labels are read from the weights.
 #[derive(Clone, Copy, Debug)]
@@ -123,33 +143,61 @@ impl UNet {
         })
     }
 
-    /// What runs the network over inputs of `size`; `first_level_again` as for [`UNet::graph`].
+    /// What runs the network as `run` says.
     ///
     /// # Errors
-    /// As [`Engine::kernel`].
-    pub(super) fn engine(&self, isa: Isa, first_level_again: bool, size: [usize; 3]) -> Result<Engine, SegError> {
+    /// [`SegError::Kernel`] for a size that the network can not have, or when the memory can not be had.
+    pub(super) fn engine(&self, isa: Isa, run: &UNetRun) -> Result<Engine, SegError> {
         #[cfg(feature = "candle")]
         if let Some(net) = &self.composite {
-            return Ok(Engine::Composite(Arc::clone(net), size));
+            return Ok(Engine::Composite { net: Arc::clone(net), size: run.size, n_passes: run.n_passes() });
         }
-        Engine::kernel(&self.graph(isa, first_level_again)?, size)
+        Engine::kernel(self.plan(isa, run)?)
     }
 
-    /// Bytes of activations that a run over `size` takes.
+    /// Bytes of activations that a run takes.
     ///
     /// # Errors
     /// [`SegError::Kernel`] for a size that the network can not have.
-    pub(super) fn run_bytes(&self, isa: Isa, first_level_again: bool, size: [usize; 3]) -> Result<usize, SegError> {
+    pub(super) fn run_bytes(&self, isa: Isa, run: &UNetRun) -> Result<usize, SegError> {
         #[cfg(feature = "candle")]
         if let Some(net) = &self.composite {
-            return Ok(net.peak_bytes(size));
+            let results = run.size.iter().product::<usize>().saturating_mul(self.labels * size_of::<f32>());
+            return Ok(net.peak_bytes(run.size).saturating_add(results.saturating_mul(run.n_passes() - 1)));
         }
-        Ok(plan(&self.graph(isa, first_level_again)?, size)?.peak_bytes())
+        Ok(self.plan(isa, run)?.peak_bytes())
+    }
+
+    /// The plan of a run: the first level is kept where that takes little memory.
+    fn plan(&self, isa: Isa, run: &UNetRun) -> Result<Plan, SegError> {
+        if !run.low_memory {
+            let kept = plan(&self.graph(isa, false, run.n_passes())?, run.size)?;
+            if kept.peak_bytes() <= MOST_KEPT_BYTES {
+                return Ok(kept);
+            }
+        }
+        Ok(plan(&self.graph(isa, true, run.n_passes())?, run.size)?)
     }
 
     /// Channels of the result.
     pub(super) fn labels(&self) -> usize {
         self.labels
+    }
+
+    /// Refuses a network with another number of labels than one of `wanted`.
+    ///
+    /// # Errors
+    /// [`SegError::Tensor`] about the likelihood.
+    pub(super) fn check_labels(&self, wanted: &[usize]) -> Result<(), SegError> {
+        if wanted.contains(&self.labels) {
+            return Ok(());
+        }
+        Err(SegError::Tensor {
+            tensor: kernel_name(&format!("{}_likelihood", self.kind.prefix)),
+            field: "output channels",
+            value: self.labels.to_string(),
+            wanted: wanted.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "),
+        })
     }
 
     /// Sizes of the input must be multiples of this.
@@ -163,14 +211,17 @@ impl UNet {
         format!("{}: {levels} levels, {features} features, {} labels", self.kind.prefix, self.labels)
     }
 
-    /// The network as a graph with one input of `c_in` channels and one output, the softmax.
+    /// The network as a graph: for each pass an input of `c_in` channels and an output, the softmax. The passes are run
+    /// side by side, so that planes of all outputs come together.
     ///
     /// With `first_level_again` the first level is computed twice, from two passes over the input, so that its result
     /// need not be kept until the way up is done: about a third of the memory, a tenth more time.
-    pub(super) fn graph(&self, isa: Isa, first_level_again: bool) -> Result<Graph, KernelError> {
+    pub(super) fn graph(&self, isa: Isa, first_level_again: bool, n_passes: usize) -> Result<Graph, KernelError> {
         let mut builder = GraphBuilder::new(isa);
-        let tensors = self.add_to(&mut builder, first_level_again)?;
-        builder.output(tensors.prediction)?;
+        for _ in 0..n_passes {
+            let tensors = self.add_to(&mut builder, first_level_again)?;
+            builder.output(tensors.prediction)?;
+        }
         builder.build()
     }
 

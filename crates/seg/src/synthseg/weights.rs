@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use volkit_core::ArrayStore;
 use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Epilogue};
 
-use crate::{NetPath, SegError};
+use crate::{NetPath, NetworkBuild, SegError};
 
 /// Added to the variance by the batch norm of the published networks.
 pub(super) const NORM_EPS: f64 = 1e-3;
@@ -34,17 +34,13 @@ pub(super) struct Layers<'a> {
 }
 
 impl<'a> Layers<'a> {
-    pub(super) fn new(store: &'a dyn ArrayStore, options: impl Into<ConvOptions<'a>>) -> Self {
-        Self { store, names: store.names().into_iter().collect(), options: options.into(), path: NetPath::Auto }
-    }
-
-    /// The same for networks that run on another path.
+    /// The layers of `store`, to be built like that.
     ///
     /// # Errors
     /// [`SegError::Option`] for a path that this build does not have.
-    pub(super) fn on_path(self, path: NetPath) -> Result<Self, SegError> {
-        path.check()?;
-        Ok(Self { path, ..self })
+    pub(super) fn new(store: &'a dyn ArrayStore, build: &NetworkBuild<'a>) -> Result<Self, SegError> {
+        build.path.check()?;
+        Ok(Self { store, names: store.names().into_iter().collect(), options: build.conv, path: build.path })
     }
 
     /// Levels of an encoder: one more than the largest `l` of layers named `<prefix>_conv_downarm_<l>_..`.
@@ -176,6 +172,11 @@ mod tests {
     use volkit_kernels::Isa;
 
     use super::{Layers, channels_first};
+    use crate::NetworkBuild;
+
+    fn layers(store: &MemoryStore) -> Layers<'_> {
+        Layers::new(store, &NetworkBuild::new().with_conv(Isa::Scalar)).unwrap()
+    }
 
     #[test]
     fn kernels_turn() {
@@ -195,11 +196,11 @@ mod tests {
             store.insert(format!("bn/{name}:0"), Array::new([1], vec![value]).unwrap());
         }
         assert_eq!(store.names().len(), 4);
-        let norm = Layers::new(&store, Isa::Scalar).norm("bn", 1).unwrap();
+        let norm = layers(&store).norm("bn", 1).unwrap();
         // sqrt(0.249 + 0.001) = 0.5
         assert!((norm.scale[0] + 6.0).abs() < 1e-6 && (norm.shift[0] - 12.5).abs() < 1e-5, "{norm:?}");
         store.insert("bn/moving_variance:0", Array::new([1], vec![-1.0f32]).unwrap());
-        let error = Layers::new(&store, Isa::Scalar).norm("bn", 1).unwrap_err().to_string();
+        let error = layers(&store).norm("bn", 1).unwrap_err().to_string();
         assert!(error.contains("bn/moving_variance:0"), "{error}");
     }
 
@@ -210,7 +211,7 @@ mod tests {
         {
             store.insert(format!("{layer}/bias:0"), Array::new([1], vec![0.0f32]).unwrap());
         }
-        let layers = Layers::new(&store, Isa::Scalar);
-        assert_eq!([layers.levels("unet"), layers.levels("unet2"), layers.levels("l2l")], [4, 8, 0]);
+        let found = layers(&store);
+        assert_eq!(["unet", "unet2", "l2l"].map(|prefix| found.levels(prefix)), [4, 8, 0]);
     }
 }

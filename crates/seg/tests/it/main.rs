@@ -11,6 +11,7 @@ mod picture;
 #[cfg(feature = "report")]
 mod report;
 mod segment;
+mod synthseg_clean;
 #[cfg(feature = "candle")]
 mod synthseg_composite;
 mod synthseg_net;

@@ -5,7 +5,8 @@ use volkit_core::{ArrayStore, SilentProgress};
 use volkit_kernels::{Isa, Threads};
 use volkit_nn3d::{BatchNormConfig, OpPath, batch_norm};
 use volkit_seg::{
-    NetPath, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, QualityNet, SegmentationNet,
+    NetPath, NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, QualityNet,
+    SegmentationNet,
 };
 
 use crate::synthseg_net::{DENOISER, GROUPS, PARCELS, PLAIN, REFINED, V1, image, quality_store, store};
@@ -16,8 +17,12 @@ const ATOL: f32 = 5e-6;
 
 fn run(segmentation: &dyn ArrayStore, parcellation: &dyn ArrayStore, path: NetPath) -> NetworkOutput {
     let isa = Isa::detect();
-    let networks = Networks::new(SegmentationNet::from_store_on(segmentation, isa, path).unwrap())
-        .with_parcellation(ParcellationNet::from_store_on(parcellation, isa, path).unwrap());
+    let networks = Networks::new(
+        SegmentationNet::from_store(segmentation, &NetworkBuild::new().with_conv(isa).with_path(path)).unwrap(),
+    )
+    .with_parcellation(
+        ParcellationNet::from_store(parcellation, &NetworkBuild::new().with_conv(isa).with_path(path)).unwrap(),
+    );
     let options = NetworkOptions::default();
     assert!(networks.run_bytes(SIZE, &options).unwrap() > 0);
     networks.run(&image(), SIZE, &options, &Threads::new(2), &SilentProgress).unwrap()
@@ -47,7 +52,8 @@ fn both_paths_give_the_same_scores() {
     for features in [4, 9] {
         let store = quality_store(features);
         let scores = [NetPath::Kernel, NetPath::Composite].map(|path| {
-            let net = QualityNet::from_store_on(&store, Isa::detect(), path).unwrap();
+            let net =
+                QualityNet::from_store(&store, &NetworkBuild::new().with_conv(Isa::detect()).with_path(path)).unwrap();
             net.scores(&groups, SIZE, &Threads::new(2), &SilentProgress).unwrap()
         });
         let worst = scores[0].iter().zip(&scores[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

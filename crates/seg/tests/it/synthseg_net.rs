@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use volkit_core::{Array, ArrayStore as _, MemoryStore, Progress, SilentProgress, Stopped};
 use volkit_kernels::Threads;
 use volkit_seg::{
-    NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, QualityNet, SegError, SegmentationNet,
-    Structures,
+    NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, QualityNet, SegError,
+    SegmentationNet, Structures,
 };
 
 use crate::synthseg_net_naive::{Random, Sizes, Tensor, add_conv, add_norm, add_unet, conv, norm, pooled, relu, unet};
@@ -69,7 +69,7 @@ fn segmentation_equals_plain_loops() {
     let input = Tensor::of_image(&image(), SIZE);
     for (sizes, structures) in [(PLAIN, Structures::v2()), (V1, Structures::v1())] {
         let store = store(&[sizes]);
-        let net = SegmentationNet::from_store(&store).unwrap();
+        let net = SegmentationNet::from_store(&store, &NetworkBuild::new()).unwrap();
         assert_eq!(net.structures(), structures);
         assert!(!net.is_robust());
         let networks = Networks::new(net);
@@ -85,7 +85,7 @@ fn segmentation_equals_plain_loops() {
 #[test]
 fn the_robust_chain_equals_plain_loops() {
     let store = store(&[GROUPS, DENOISER, REFINED]);
-    let net = SegmentationNet::from_store(&store).unwrap();
+    let net = SegmentationNet::from_store(&store, &NetworkBuild::new()).unwrap();
     assert!(net.is_robust());
     assert_eq!(net.summary().matches("3 levels").count(), 3, "{}", net.summary());
     let image = Tensor::of_image(&image(), SIZE);
@@ -106,9 +106,13 @@ fn parcellation_sees_the_smoothed_cortex_and_smooths_as_asked() {
     cortex.iter().for_each(|&channel| bias[channel] += 1.0);
     seg_store.insert("unet_likelihood/bias:0", Array::new([33], bias).unwrap());
     let networks = |with_quality: bool| {
-        let networks = Networks::new(SegmentationNet::from_store(&seg_store).unwrap())
-            .with_parcellation(ParcellationNet::from_store(&parc_store).unwrap());
-        if with_quality { networks.with_quality(QualityNet::from_store(&quality_store(4)).unwrap()) } else { networks }
+        let networks = Networks::new(SegmentationNet::from_store(&seg_store, &NetworkBuild::new()).unwrap())
+            .with_parcellation(ParcellationNet::from_store(&parc_store, &NetworkBuild::new()).unwrap());
+        if with_quality {
+            networks.with_quality(QualityNet::from_store(&quality_store(4), &NetworkBuild::new()).unwrap())
+        } else {
+            networks
+        }
     };
     let image = Tensor::of_image(&image(), SIZE);
     let raw = unet(&seg_store, PLAIN, &image);
@@ -145,8 +149,8 @@ fn parcellation_sees_the_smoothed_cortex_and_smooths_as_asked() {
 #[test]
 fn quality_alone_scores_what_was_smoothed() {
     let store = store(&[PLAIN]);
-    let networks = Networks::new(SegmentationNet::from_store(&store).unwrap())
-        .with_quality(QualityNet::from_store(&quality_store(4)).unwrap());
+    let networks = Networks::new(SegmentationNet::from_store(&store, &NetworkBuild::new()).unwrap())
+        .with_quality(QualityNet::from_store(&quality_store(4), &NetworkBuild::new()).unwrap());
     let reference = run(&networks, fast().with_compat(true), 1);
     let right = run(&networks, fast(), 1);
     assert_eq!(reference.quality_channels, right.quality_channels);
@@ -192,7 +196,7 @@ fn quality_equals_plain_loops() {
         let y = conv(&store, "qc_final_conv_1", &conv(&store, "qc_final_conv_0", &x, relu), relu);
         let n = (y.values.len() / 9) as f64;
         let wanted: Vec<f64> = (0..9).map(|c| y.values.iter().skip(c).step_by(9).sum::<f64>() / n).collect();
-        let net = QualityNet::from_store(&store).unwrap();
+        let net = QualityNet::from_store(&store, &NetworkBuild::new()).unwrap();
         for n_threads in [1, 2] {
             let scores = net.scores(&groups, SIZE, &Threads::new(n_threads), &SilentProgress).unwrap();
             for (got, wanted) in scores.iter().zip(&wanted) {
@@ -208,8 +212,8 @@ fn quality_equals_plain_loops() {
 fn threads_and_memory_change_no_bit() {
     let networks = |robust: bool| {
         let store = if robust { store(&[GROUPS, DENOISER, REFINED]) } else { store(&[PLAIN]) };
-        Networks::new(SegmentationNet::from_store(&store).unwrap())
-            .with_parcellation(ParcellationNet::from_store(&self::store(&[PARCELS])).unwrap())
+        Networks::new(SegmentationNet::from_store(&store, &NetworkBuild::new()).unwrap())
+            .with_parcellation(ParcellationNet::from_store(&self::store(&[PARCELS]), &NetworkBuild::new()).unwrap())
     };
     for networks in [networks(false), networks(true)] {
         let one = run(&networks, NetworkOptions::default(), 1);
@@ -223,30 +227,36 @@ fn threads_and_memory_change_no_bit() {
 #[test]
 fn memory_of_the_published_sizes_is_known_beforehand() {
     let published = Sizes { features: 24, levels: 5, ..PLAIN };
-    let networks = Networks::new(SegmentationNet::from_store(&store(&[published])).unwrap());
+    let networks = Networks::new(SegmentationNet::from_store(&store(&[published]), &NetworkBuild::new()).unwrap());
     let summary = networks.segmentation.summary();
     assert_eq!(
         (summary.as_str(), networks.segmentation.size_multiple()),
         ("unet: 5 levels, 24 features, 33 labels", 16)
     );
-    for (size, most_kept, most_again) in [([128, 160, 160], 1.2e9, 0.8e9), ([192, 192, 192], 2.2e9, 1.4e9)] {
-        let gigabytes = |low_memory| {
-            let options = NetworkOptions::default().with_low_memory(low_memory);
+    for (size, most, most_fast) in [([128, 160, 160], 0.5e9, 0.3e9), ([192; 3], 0.8e9, 0.5e9), ([256; 3], 1.7e9, 1.0e9)]
+    {
+        let bytes = |fast, low_memory| {
+            let options = NetworkOptions::default().with_fast(fast).with_low_memory(low_memory);
             networks.run_bytes(size, &options).unwrap() as f64
         };
-        let (kept, again) = (gigabytes(false), gigabytes(true));
-        println!("{size:?}: {:.2} GB, first level again {:.2} GB", kept / 1e9, again / 1e9);
-        // The posteriors alone are 33 f32 a voxel.
+        let (default, fast) = (bytes(false, false), bytes(true, false));
+        println!("{size:?}: {:.2} GB, without the mirror image {:.2} GB", default / 1e9, fast / 1e9);
+        // The posteriors alone would be 33 f32 a voxel.
         let posteriors = (size.iter().product::<usize>() * 132) as f64;
-        assert!(posteriors < again && again < kept && kept <= most_kept && again <= most_again);
+        assert!(fast < default && default < posteriors && default <= most && fast <= most_fast);
+        assert_eq!((default, fast), (bytes(false, true), bytes(true, true)), "kept where it takes little only");
     }
+    let bytes = |low_memory| {
+        networks.run_bytes([96; 3], &NetworkOptions::default().with_fast(true).with_low_memory(low_memory)).unwrap()
+    };
+    assert!(bytes(true) < bytes(false));
 }
 
 /// Loads a network after a change of its weights and returns the message.
 fn refusal(all: &[Sizes], change: impl Fn(&mut MemoryStore)) -> String {
     let mut store = store(all);
     change(&mut store);
-    SegmentationNet::from_store(&store).unwrap_err().to_string()
+    SegmentationNet::from_store(&store, &NetworkBuild::new()).unwrap_err().to_string()
 }
 
 /// The store without the arrays of a layer.
@@ -283,15 +293,15 @@ fn a_missing_layer_is_named() {
     }
     let empty = MemoryStore::new();
     for error in [
-        SegmentationNet::from_store(&empty).unwrap_err(),
-        ParcellationNet::from_store(&empty).unwrap_err(),
-        QualityNet::from_store(&empty).unwrap_err(),
+        SegmentationNet::from_store(&empty, &NetworkBuild::new()).unwrap_err(),
+        ParcellationNet::from_store(&empty, &NetworkBuild::new()).unwrap_err(),
+        QualityNet::from_store(&empty, &NetworkBuild::new()).unwrap_err(),
     ] {
         assert!(matches!(&error, SegError::Tensor { field: "presence", .. }), "{error}");
     }
     let mut store = quality_store(4);
     without(&mut store, "qc_expand_down_merge_1");
-    let error = QualityNet::from_store(&store).unwrap_err().to_string();
+    let error = QualityNet::from_store(&store, &NetworkBuild::new()).unwrap_err().to_string();
     assert!(error.contains("qc_expand_down_merge_1/kernel:0"), "{error}");
 }
 
@@ -328,7 +338,7 @@ fn another_shape_is_named_with_both_shapes() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let networks = Networks::new(SegmentationNet::from_store(&store(&[PLAIN])).unwrap());
+    let networks = Networks::new(SegmentationNet::from_store(&store(&[PLAIN]), &NetworkBuild::new()).unwrap());
     let bad: [([usize; 3], usize); 4] = [([12, 8, 5], 480), (SIZE, 383), ([0, 8, 4], 0), ([usize::MAX, 2, 2], 4)];
     for (size, len) in bad {
         let options = NetworkOptions::default();
@@ -356,7 +366,7 @@ impl Progress for StopAfter {
 
 #[test]
 fn a_run_can_be_stopped() {
-    let networks = Networks::new(SegmentationNet::from_store(&store(&[PLAIN])).unwrap());
+    let networks = Networks::new(SegmentationNet::from_store(&store(&[PLAIN]), &NetworkBuild::new()).unwrap());
     let stages = |checks: RangeInclusive<usize>| {
         checks.map(|n| {
             let progress = StopAfter(std::sync::Mutex::new((n, Vec::new())));

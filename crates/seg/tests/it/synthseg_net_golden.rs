@@ -7,7 +7,7 @@ use volkit_core::{ArrayStore as _, SilentProgress};
 use volkit_io::{KerasStore, SafetensorsStore};
 use volkit_kernels::Threads;
 use volkit_seg::{
-    NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, PostprocessOptions, Prepared,
+    NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, PostprocessOptions, Prepared,
     PreprocessOptions, QualityNet, SegmentationNet, postprocess, preprocess,
 };
 
@@ -62,12 +62,13 @@ impl Run {
         } else {
             "v2"
         };
-        let mut networks = Networks::new(SegmentationNet::from_store(&weights(model)).unwrap());
+        let mut networks = Networks::new(SegmentationNet::from_store(&weights(model), &NetworkBuild::new()).unwrap());
         if is_set("parc") {
-            networks = networks.with_parcellation(ParcellationNet::from_store(&weights("parc")).unwrap());
+            networks = networks
+                .with_parcellation(ParcellationNet::from_store(&weights("parc"), &NetworkBuild::new()).unwrap());
         }
         if is_set("qc") {
-            networks = networks.with_quality(QualityNet::from_store(&weights("qc")).unwrap());
+            networks = networks.with_quality(QualityNet::from_store(&weights("qc"), &NetworkBuild::new()).unwrap());
         }
         let options = NetworkOptions::default().with_fast(is_set("fast") || is_set("robust")).with_compat(compat);
         let tensors = SafetensorsStore::open(shared(&format!("runs/{name}.safetensors"))?).unwrap();
@@ -133,14 +134,14 @@ impl Run {
     }
 
     /// Labels and posteriors of the whole run.
-    fn check_files(&self, output: NetworkOutput) {
+    fn check_files(&self, output: &NetworkOutput) {
         let options = PostprocessOptions::new()
             .with_fast(self.options.fast)
             .with_keep_posteriors(true)
             .with_compat(self.options.compat);
         let structures = self.networks.segmentation.structures();
         let parcellation = output.parcellation.as_ref();
-        let done = postprocess(output.segmentation, parcellation, structures, &self.prepared.placement, &options);
+        let done = postprocess(&output.segmentation, parcellation, structures, &self.prepared.placement, &options);
         let done = done.unwrap();
         let extension = self.case["options"]["ext"].as_str().unwrap_or(".nii.gz");
         let file = shared(&format!("runs/{}_seg{extension}", self.name)).unwrap();
@@ -151,7 +152,7 @@ impl Run {
         println!("{}: {different} of {} labels differ", self.name, got.len());
         let allowed = if self.networks.segmentation.is_robust() { ROBUST_LABELS } else { LABELS };
         assert!(different as f64 <= allowed * got.len() as f64, "{}: {different} labels", self.name);
-        let volume = done.posteriors.unwrap();
+        let volume = done.posteriors.unwrap().to_volume().unwrap();
         let [nx, ny, nz, c] = <[usize; 4]>::try_from(volume.shape()).unwrap();
         let values = volume.to_real::<f32>().unwrap();
         let voxels = nx * ny * nz;
@@ -170,7 +171,7 @@ fn the_default_posterior_equals_the_published_programs() {
     let kept = run.prepared.placement.kept.start;
     let tensor = "net_seg_posterior_kept_region_stride4";
     assert_eq!(run.compare_proportions(tensor, 4, kept, &output.segmentation, 0), 0.0);
-    run.check_files(output);
+    run.check_files(&output);
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn fast_runs_equal_the_published_programs() {
         let Some(run) = Run::new(name, false) else { return };
         let output = run.output();
         run.check_mean(0, &output.segmentation);
-        run.check_files(output);
+        run.check_files(&output);
     }
 }
 
@@ -187,7 +188,7 @@ fn fast_runs_equal_the_published_programs() {
 fn runs_on_other_grids_equal_the_published_programs() {
     for name in ["shear_crop64", "rot_crop64", "flipped_crop32", "mgz_crop64", "ct_crop64"] {
         let Some(run) = Run::new(name, false) else { return };
-        run.check_files(run.output());
+        run.check_files(&run.output());
     }
 }
 
@@ -205,6 +206,6 @@ fn parcellation_runs_equal_the_published_programs() {
         let parcellation = output.parcellation.as_ref().unwrap();
         let off = run.compare_proportions("net_parc_posterior_stride16", 16, [0; 3], parcellation, 1);
         assert!(off == 0.0 || run.networks.segmentation.is_robust(), "{name}: {off}");
-        run.check_files(output);
+        run.check_files(&output);
     }
 }

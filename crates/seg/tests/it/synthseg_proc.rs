@@ -182,7 +182,7 @@ fn row_of(labels: &[Option<u32>]) -> Posteriors {
     posteriors
 }
 
-fn segment(posteriors: Posteriors, placement: &Placement, options: &PostprocessOptions) -> Postprocessed {
+fn segment(posteriors: &Posteriors, placement: &Placement, options: &PostprocessOptions) -> Postprocessed {
     postprocess(posteriors, None, Structures::v2(), placement, options).unwrap()
 }
 
@@ -190,10 +190,10 @@ fn segment(posteriors: Posteriors, placement: &Placement, options: &PostprocessO
 fn stray_parts_vanish_and_tissues_add_up() {
     let labels = [2, 24, 17, 17, 2, 2, 24, 0, 4].map(Some);
     let placement = Placement::whole([9, 1, 1], Affine::from_scale([1.0, 1.0, 2.0]));
-    let plain = segment(row_of(&labels), &placement, &PostprocessOptions::new());
+    let plain = segment(&row_of(&labels), &placement, &PostprocessOptions::new());
     // The head is the first seven voxels; of class 4 the second part is the larger one.
     assert_eq!(plain.labels.as_slice::<i32>().unwrap(), [0, 24, 17, 17, 2, 2, 24, 0, 0]);
-    let fast = segment(row_of(&labels), &placement, &PostprocessOptions::new().with_fast(true));
+    let fast = segment(&row_of(&labels), &placement, &PostprocessOptions::new().with_fast(true));
     assert_eq!(fast.labels.as_slice::<i32>().unwrap(), [2, 24, 17, 17, 2, 2, 24, 0, 0]);
     let volumes = &fast.volumes;
     assert_eq!((volumes.total, volumes.structures[0], volumes.structures[15]), (Some(14.0), 6.0, 4.0));
@@ -215,13 +215,16 @@ fn voxels_without_posterior_are_background_and_nan_with_compat() {
     let placement = Placement::whole([3, 1, 1], Affine::IDENTITY);
     let labels = [Some(2), None, Some(0)];
     let options = PostprocessOptions::new().with_keep_posteriors(true);
-    let plain = segment(row_of(&labels), &placement, &options);
+    let plain = segment(&row_of(&labels), &placement, &options);
     assert_eq!(plain.labels.as_slice::<i32>().unwrap(), [2, 0, 0]);
-    assert_eq!(&plain.posteriors.unwrap().as_slice::<f32>().unwrap()[..6], [0.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(
+        &plain.posteriors.unwrap().to_volume().unwrap().as_slice::<f32>().unwrap()[..6],
+        [0.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+    );
     assert_eq!(plain.volumes.total, Some(1.0));
-    let compat = segment(row_of(&labels), &placement, &options.with_compat(true));
+    let compat = segment(&row_of(&labels), &placement, &options.with_compat(true));
     assert_eq!(compat.labels, plain.labels);
-    assert!(compat.posteriors.unwrap().as_slice::<f32>().unwrap()[1].is_nan());
+    assert!(compat.posteriors.unwrap().to_volume().unwrap().as_slice::<f32>().unwrap()[1].is_nan());
     assert!(compat.volumes.single && compat.volumes.total.unwrap().is_nan());
     assert!(SynthSegCsv::new(Structures::v2()).row("a", &compat.volumes).starts_with("a,nan,nan,"));
 }
@@ -241,7 +244,7 @@ fn a_cropped_part_comes_back_in_its_place() {
         posteriors.values[(x + 4 * (y + 2 * 2)) * 33 + structures.channel_of(label).unwrap()] = 0.8;
     }
     let options = PostprocessOptions::new().with_fast(true).with_keep_posteriors(true);
-    let result = segment(posteriors, &placement, &options);
+    let result = segment(&posteriors, &placement, &options);
     assert_eq!((result.labels.shape(), result.labels.affine()), ([5, 4, 3].as_slice(), &affine));
     let labels = result.labels.as_slice::<i32>().unwrap();
     // RAS voxel (x, y) is (y, 3 - x) of the scan.
@@ -249,7 +252,7 @@ fn a_cropped_part_comes_back_in_its_place() {
         assert_eq!(labels[result.labels.offset([y, 3 - x, 1])], label);
     }
     assert_eq!(labels.iter().filter(|label| **label != 0).count(), 4);
-    let posteriors = result.posteriors.unwrap();
+    let posteriors = result.posteriors.unwrap().to_volume().unwrap();
     assert_eq!(posteriors.shape(), [5, 4, 3, 33]);
     let sums = |frame: &[f32]| frame.iter().sum::<f32>();
     let frames: Vec<f32> = posteriors.as_slice::<f32>().unwrap().chunks_exact(60).map(sums).collect();
@@ -269,7 +272,7 @@ fn parcels_replace_the_cortex_and_add_up_to_it() {
     }
     let run = |compat: bool| {
         let options = PostprocessOptions::new().with_fast(true).with_compat(compat);
-        postprocess(row_of(&labels), Some(&parcellation), Structures::v2(), &placement, &options).unwrap()
+        postprocess(&row_of(&labels), Some(&parcellation), Structures::v2(), &placement, &options).unwrap()
     };
     let plain = run(false);
     assert_eq!(plain.labels.as_slice::<i32>().unwrap(), [parcels()[10].label as i32, 2, 42, 2, 2]);
@@ -283,8 +286,8 @@ fn parcels_replace_the_cortex_and_add_up_to_it() {
 fn posteriors_of_another_size_are_refused() {
     let placement = Placement::whole([3, 1, 1], Affine::IDENTITY);
     let options = PostprocessOptions::new();
-    let run = |posteriors, parcellation: Option<&Posteriors>| {
-        postprocess(posteriors, parcellation, Structures::v2(), &placement, &options).map(|_| ())
+    let run = |posteriors: Posteriors, parcellation: Option<&Posteriors>| {
+        postprocess(&posteriors, parcellation, Structures::v2(), &placement, &options).map(|_| ())
     };
     assert!(run(row_of(&[None; 4]), None).unwrap_err().to_string().contains("4, 1, 1"));
     assert!(run(Posteriors::zeros([3, 1, 1], 32).unwrap(), None).is_err());

@@ -203,8 +203,8 @@ fn run_case(name: &str, case: &Value, kept: Bounds, options: &PostprocessOptions
     let parcellation = (name == "parc").then(|| golden_parcellation(posteriors.size));
     let size = posteriors.size;
     let placement = Placement::whole(size, affine(&case["affine"])).padded(size, kept).unwrap();
-    let options = options.clone().with_fast(case["fast"] == Value::Bool(true));
-    postprocess(posteriors, parcellation.as_ref(), Structures::v2(), &placement, &options).unwrap()
+    let options = options.with_fast(case["fast"] == Value::Bool(true));
+    postprocess(&posteriors, parcellation.as_ref(), Structures::v2(), &placement, &options).unwrap()
 }
 
 #[test]
@@ -257,7 +257,11 @@ fn posteriors_equal_the_reference() {
     let tensors = SafetensorsStore::open(tensors).unwrap();
     for name in ["default", "fast"] {
         let options = PostprocessOptions::new().with_keep_posteriors(true);
-        let got = run_case(name, &golden[name], bounds(&golden["pad_idx"]), &options).posteriors.unwrap();
+        let got = run_case(name, &golden[name], bounds(&golden["pad_idx"]), &options)
+            .posteriors
+            .unwrap()
+            .to_volume()
+            .unwrap();
         let values = got.as_slice::<f32>().unwrap();
         let array = tensors.get(&format!("{name}.posteriors_stride3")).unwrap();
         let wanted: Vec<f32> = array.to_real().unwrap();
@@ -321,5 +325,5 @@ fn a_row_is_printed_to_the_byte() {
 fn blank_volumes() -> volkit_seg::SoftVolumes {
     let posteriors = Posteriors::zeros([1, 1, 1], 33).unwrap();
     let placement = Placement::whole([1, 1, 1], Affine::IDENTITY);
-    postprocess(posteriors, None, Structures::v2(), &placement, &PostprocessOptions::new()).unwrap().volumes
+    postprocess(&posteriors, None, Structures::v2(), &placement, &PostprocessOptions::new()).unwrap().volumes
 }

@@ -7,8 +7,8 @@ use volkit_core::{ArrayStore as _, SilentProgress, Volume};
 use volkit_io::{KerasStore, SafetensorsStore};
 use volkit_kernels::Threads;
 use volkit_seg::{
-    Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegCsv, SynthSegOptions, SynthSegOutput,
-    parcels,
+    NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegCsv, SynthSegOptions,
+    SynthSegOutput, parcels,
 };
 
 /// As the golden folder's README allows.
@@ -66,12 +66,13 @@ impl Run {
         let case = cases[name].take();
         let is_set = |flag: &str| case["options"][flag] == Value::Bool(true);
         let model = ["robust", "v1"].into_iter().find(|model| is_set(model)).unwrap_or("v2");
-        let mut networks = Networks::new(SegmentationNet::from_store(&weights(model)).unwrap());
+        let mut networks = Networks::new(SegmentationNet::from_store(&weights(model), &NetworkBuild::new()).unwrap());
         if is_set("parc") {
-            networks = networks.with_parcellation(ParcellationNet::from_store(&weights("parc")).unwrap());
+            networks = networks
+                .with_parcellation(ParcellationNet::from_store(&weights("parc"), &NetworkBuild::new()).unwrap());
         }
         if is_set("qc") && with_scores {
-            networks = networks.with_quality(QualityNet::from_store(&weights("qc")).unwrap());
+            networks = networks.with_quality(QualityNet::from_store(&weights("qc"), &NetworkBuild::new()).unwrap());
         }
         Some(Self { name: name.into(), compat, synthseg: SynthSeg::new(networks), case })
     }
@@ -189,7 +190,7 @@ fn check_compat(name: &str) {
     let Some(run) = Run::new(name, true, true) else { return };
     let output = run.output();
     run.check_labels(name, &output.labels, false);
-    run.check_posteriors(name, output.posteriors.as_ref().unwrap());
+    run.check_posteriors(name, &output.posteriors.as_ref().unwrap().to_volume().unwrap());
     run.check_volumes(&run.case, &output);
     run.check_tables(&output);
 }
@@ -204,7 +205,7 @@ fn check_default(name: &str) {
     // The parcellation is smoothed also where there is a quality network.
     let collapse = like != name || run.is_set("parc") && run.is_set("qc");
     run.check_labels(like, &output.labels, collapse);
-    run.check_posteriors(like, output.posteriors.as_ref().unwrap());
+    run.check_posteriors(like, &output.posteriors.as_ref().unwrap().to_volume().unwrap());
     let cases: Value = serde_json::from_str(&std::fs::read_to_string(shared("runs.json").unwrap()).unwrap()).unwrap();
     run.check_volumes(&cases[like], &output);
     if run.is_set("parc") {

@@ -74,7 +74,7 @@ impl SegmentationNet {
         check_input(size, image.len(), self.size_multiple())?;
         let work = Work { threads, progress: &SilentProgress };
         let mut groups = vec![0u8; image.len()];
-        let mut source = ImageSource::new(image, size[0], false);
+        let mut source = ImageSource::new(image, size[0]);
         self.run_net(&chain.groups, size, work, &mut source, &mut LabelSink::new(&mut groups, self.isa))?;
         let mut posteriors = Posteriors::zeros(size, GROUPS)?;
         let mut source = OneHotSource::new(&groups, GROUPS);

@@ -62,8 +62,8 @@ impl Bench {
         let posteriors = self.posterior(&chain.refined, &mut source);
         let options = PostprocessOptions::new().with_fast(true).with_keep_posteriors(true);
         let placement = &self.prepared.placement;
-        let done = postprocess(posteriors, None, self.net.structures(), placement, &options).unwrap();
-        let volume = done.posteriors.unwrap();
+        let done = postprocess(&posteriors, None, self.net.structures(), placement, &options).unwrap();
+        let volume = done.posteriors.unwrap().to_volume().unwrap();
         let got = volume.to_real::<f32>().unwrap();
         let [nx, ny, nz, c] = <[usize; 4]>::try_from(volume.shape()).unwrap();
         let array = self.golden.get("posteriors_stride").unwrap();
@@ -86,13 +86,13 @@ fn the_robust_chain_differs_from_the_published_program_only_by_ties() {
     else {
         return;
     };
-    let net = SegmentationNet::from_store(&KerasStore::open(weights).unwrap()).unwrap();
+    let net = SegmentationNet::from_store(&KerasStore::open(weights).unwrap(), &NetworkBuild::new()).unwrap();
     let scan = volkit_io::read(scan).unwrap().into_volume();
     let prepared = preprocess(&scan, &PreprocessOptions::new().with_crop(Some([64; 3]))).unwrap();
     let golden = SafetensorsStore::open(golden).unwrap();
     let bench = Bench { net, prepared, golden, threads: Threads::new(0) };
     let Chain::Robust(chain) = &bench.net.chain else { panic!("the robust chain") };
-    let mut source = ImageSource::new(&bench.prepared.net_input, 64, false);
+    let mut source = ImageSource::new(&bench.prepared.net_input, 64);
     let (groups, _) = bench.decide(&bench.posterior(&chain.groups, &mut source));
     let (denoised, ties) = bench.decide(&bench.posterior(&chain.denoiser, &mut OneHotSource::new(&groups, GROUPS)));
     let decided = bench.error(chain, &denoised);

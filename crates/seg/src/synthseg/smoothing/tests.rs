@@ -56,38 +56,42 @@ fn a_single_voxel_worked_by_hand() {
 }
 
 #[test]
-fn a_mirrored_plane_goes_back_with_its_channels() {
-    let (size, flip) = ([5, 3, 2], [0, 2, 1]);
-    let seen = volume(size, 3, 2);
-    let mut sum = vec![1.0; seen.values.len()];
-    // As a ring of one plane with padding, as a network may keep it.
-    let layout = Layout::dense([2, 3, 5], 3).with_pad_w(2).with_slots(1);
-    let dense = Layout::dense([2, 3, 5], 3);
-    for z in 0..2 {
-        let mut memory = vec![f32::NAN; layout.len()];
-        for y in 0..3 {
-            memory[layout.row(z, y)].copy_from_slice(&seen.values[dense.row(z, y)]);
+fn a_mirrored_output_goes_back_with_its_channels() {
+    let (size, flip) = ([5, 3, 4], [0, 2, 1]);
+    let (straight, seen) = (volume(size, 3, 2), volume(size, 3, 5));
+    // As a ring of two planes with padding, as a network may keep it; the mirrored output lags a block behind.
+    let layout = Layout::dense([4, 3, 5], 3).with_pad_w(2).with_slots(2);
+    let dense = Layout::dense([4, 3, 5], 3);
+    let mut mean = Posteriors::zeros(size, 3).unwrap();
+    let mut sink = SmoothingSink::new(size, 3, &mut mean).with_mirrored(&flip);
+    for z in [0, 2] {
+        for (output, volume) in [&straight, &seen].into_iter().enumerate() {
+            let mut memory = vec![f32::NAN; layout.len()];
+            for (z, y) in [(z, 0), (z, 1), (z, 2), (z + 1, 0), (z + 1, 1), (z + 1, 2)] {
+                memory[layout.row(z, y)].copy_from_slice(&volume.values[dense.row(z, y)]);
+            }
+            let tensor = Planes::new(&memory, layout).unwrap();
+            sink.write_planes(output, z..z + 2, &tensor, &Threads::new(2)).unwrap();
         }
-        let tensor = Planes::new(&memory, layout).unwrap();
-        let mut sink = SmoothingSink::new(&mut sum, 0.5).mirrored(&flip);
-        sink.write_planes(0, z..z + 1, &tensor, &Threads::new(2)).unwrap();
     }
-    let sum = Posteriors::new(size, 3, sum).unwrap();
     for at in voxels(size) {
-        for (value, from) in sum.voxel(at).unwrap().iter().zip(flip) {
-            let wanted = 1.0 + 0.5 * reference(&seen, [4 - at[0], at[1], at[2]], from);
+        for (c, (value, from)) in mean.voxel(at).unwrap().iter().zip(flip).enumerate() {
+            let mirrored = reference(&seen, [4 - at[0], at[1], at[2]], from);
+            let wanted = 0.5 * (reference(&straight, at, c) + mirrored);
             assert!((f64::from(*value) - wanted).abs() < 1e-6, "{at:?} {from}");
         }
     }
 }
 
 #[test]
-fn sums_of_another_size_are_refused() {
+fn planes_of_another_size_or_out_of_turn_are_refused() {
     let seen = volume([2; 3], 2, 3);
     let tensor = Planes::new(&seen.values, Layout::dense([2; 3], 2)).unwrap();
-    let mut short = vec![0.0; 15];
-    assert!(SmoothingSink::new(&mut short, 1.0).write_planes(0, 0..1, &tensor, &Threads::single()).is_err());
-    let mut sum = vec![0.0; 16];
-    let mut sink = SmoothingSink::new(&mut sum, 1.0).mirrored(&[0]);
-    assert!(sink.write_planes(0, 0..1, &tensor, &Threads::single()).is_err());
+    let threads = Threads::single();
+    let mut kept = Posteriors::zeros([2; 3], 2).unwrap();
+    assert!(SmoothingSink::new([3, 2, 2], 2, &mut kept).write_planes(0, 0..1, &tensor, &threads).is_err());
+    assert!(SmoothingSink::new([2; 3], 2, &mut kept).write_planes(0, 1..2, &tensor, &threads).is_err());
+    let mut sink = SmoothingSink::new([2; 3], 2, &mut kept).with_mirrored(&[0]);
+    assert!(sink.write_planes(1, 0..1, &tensor, &threads).is_err());
+    assert!(sink.write_planes(2, 0..1, &tensor, &threads).is_err());
 }

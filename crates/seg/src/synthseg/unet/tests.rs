@@ -12,6 +12,7 @@ use super::super::posteriors::Posteriors;
 use super::super::smoothing::smoothed;
 use super::super::weights::{Layers, Norm};
 use super::{UNet, UNetKind};
+use crate::NetworkBuild;
 
 const KIND: UNetKind = UNetKind { prefix: "unet", c_in: 1, kernel: 3, n_skipless: 0 };
 /// Of the largest value of a layer, as the golden folder's README says.
@@ -54,7 +55,7 @@ fn layers_equal_the_published_programs() {
         return;
     };
     let (weights, golden) = (KerasStore::open(weights).unwrap(), SafetensorsStore::open(golden).unwrap());
-    let layers = Layers::new(&weights, Isa::detect());
+    let layers = Layers::new(&weights, &NetworkBuild::new()).unwrap();
     let net = UNet::read(&layers, KIND).unwrap();
     assert_eq!((net.summary().as_str(), net.size_multiple()), ("unet: 3 levels, 8 features, 33 labels", 4));
     let mut builder = GraphBuilder::new(Isa::detect());
@@ -126,10 +127,11 @@ fn layers_equal_the_published_programs() {
 fn the_first_level_again_gives_the_same_bits_in_less_memory() {
     let Some(weights) = shared("golden/synthseg/weights/v2.h5") else { return };
     let weights = KerasStore::open(weights).unwrap();
-    let net = UNet::read(&Layers::new(&weights, Isa::detect()), KIND).unwrap();
+    let net = UNet::read(&Layers::new(&weights, &NetworkBuild::new()).unwrap(), KIND).unwrap();
     let input: Vec<f32> = (0..64 * 16 * 16).map(|i| (i * 7919 % 1009) as f32 / 1009.0).collect();
     let run = |again| {
-        let plan = Plan::new(&net.graph(Isa::detect(), again).unwrap(), [64, 16, 16], &PlanOptions::default()).unwrap();
+        let plan =
+            Plan::new(&net.graph(Isa::detect(), again, 1).unwrap(), [64, 16, 16], &PlanOptions::default()).unwrap();
         let (peak, mut output) = (plan.peak_bytes(), vec![0.0f32; input.len() * 33]);
         let (mut source, mut sink) = (SliceSource::new(&input), SliceSink::new(&mut output));
         Executor::new(plan).unwrap().run(&mut source, &mut sink, &Threads::single(), &mut no_progress).unwrap();
