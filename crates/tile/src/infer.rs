@@ -1,6 +1,7 @@
 //! Running a model over an image, tile by tile.
 
 use std::fmt;
+use std::ops::Range;
 
 use volkit_core::{BoxError, Predictor, PredictorSpec, Progress, VolumeSink, VolumeSource};
 
@@ -12,7 +13,8 @@ use crate::{Blend, MemoryEstimate, ModelMemory, Reduce, Skip, TileError, TilePla
 pub enum BatchSize {
     /// So many; the last batch may be smaller.
     Fixed(usize),
-    /// As many as fit so many bytes by [`TiledInference::estimate`].
+    /// As many as fit so many bytes by [`TiledInference::estimate`]; half as many from there on, until one is left, when
+    /// a model says [`volkit_core::OutOfMemory`].
     Budget {
         /// Bytes of the whole run.
         bytes: u64,
@@ -65,13 +67,13 @@ impl<'a> Target<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InferReport {
-    /// Tiles of the plan, all images.
+    /// Tiles of the run, all images.
     pub n_tiles: usize,
     /// Tiles that the model ran; a resumed run repeats some.
     pub n_run: usize,
     /// Tiles that were skipped.
     pub n_skipped: usize,
-    /// Tiles of a batch.
+    /// Tiles of a batch; less than was begun with where a model had no memory for so many.
     pub batch: usize,
     /// Tiles with values that are not finite, by number in plan order (image times tiles of the plan plus tile).
     pub not_finite_tiles: Vec<usize>,
@@ -126,6 +128,11 @@ pub struct TiledInference<'a> {
     pub intensity: (f32, f32),
     /// Rows of tiles that are finished already, over all images. Default: 0.
     pub rows_done: usize,
+    /// Planes along axis 0, in samples of the image, that are computed and written; none for all. Default: none.
+    pub planes: Option<Range<usize>>,
+    /// Planes of the outputs along axis 0 leave in multiples of so many, counted from 0, but for the last: the height of a
+    /// sink's chunks, so that each is written once. Default: 1.
+    pub plane_step: usize,
     /// Memory that the model needs, for estimates and [`BatchSize::Budget`]. Default: none.
     pub model_memory: ModelMemory,
     pub(crate) commit: Option<Commit<'a>>,
@@ -145,6 +152,8 @@ impl<'a> TiledInference<'a> {
             skip: None,
             intensity: (1.0, 0.0),
             rows_done: 0,
+            planes: None,
+            plane_step: 1,
             model_memory: ModelMemory::default(),
             commit: None,
         }
@@ -197,6 +206,20 @@ impl<'a> TiledInference<'a> {
     #[must_use]
     pub fn with_rows_done(self, rows_done: usize) -> Self {
         Self { rows_done, ..self }
+    }
+
+    /// The same for a part of the image: only the rows of tiles that add to these planes are run, and only these planes are
+    /// written. They have the bits of a run over the whole image, so that disjoint parts of one sink can be written by
+    /// processes that know nothing of each other. Rows of tiles are counted from the first that is run.
+    #[must_use]
+    pub fn with_planes(self, planes: Range<usize>) -> Self {
+        Self { planes: Some(planes), ..self }
+    }
+
+    /// The same where planes leave in multiples of so many: the height of a sink's chunks.
+    #[must_use]
+    pub fn with_plane_step(self, plane_step: usize) -> Self {
+        Self { plane_step, ..self }
     }
 
     /// The same with the memory that the model needs.
@@ -278,6 +301,7 @@ impl<'a> TiledInference<'a> {
             policy: self.skip.map(|skip| skip.policy),
             workers,
             queue_depth: self.queue_depth,
+            plane_step: self.plane_step.max(1),
         }
     }
 }
@@ -293,6 +317,8 @@ impl fmt::Debug for TiledInference<'_> {
             .field("skip", &self.skip)
             .field("intensity", &self.intensity)
             .field("rows_done", &self.rows_done)
+            .field("planes", &self.planes)
+            .field("plane_step", &self.plane_step)
             .finish_non_exhaustive()
     }
 }

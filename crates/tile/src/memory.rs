@@ -7,7 +7,8 @@ use crate::output::Output;
 use crate::{Blend, Precision, SkipPolicy, TileError, TilePlan};
 
 /// Finished planes handed to the writer at a time, in bytes: what the slabs of [`MemoryEstimate`] are made of.
-const SLAB_BYTES: usize = 4 << 20;
+/// They stay in a second-level cache between the thread that fills them and the one that writes.
+const SLAB_BYTES: usize = 1 << 20;
 /// Slabs that exist: one that is filled, one that is written.
 pub(crate) const N_SLABS: usize = 2;
 
@@ -20,23 +21,32 @@ pub struct ModelMemory {
     /// Peak of what one tile needs inside the model beside its input and its outputs, in bytes. See
     /// [`activation_peak`].
     pub activation_bytes: u64,
+    /// Peak of what the model needs whatever the batch, in bytes: activations of models that run the tiles of a batch one
+    /// after the other.
+    pub workspace_bytes: u64,
 }
 
 impl ModelMemory {
     /// Parameters and activations of one tile, in bytes.
     #[must_use]
     pub fn new(parameter_bytes: u64, activation_bytes: u64) -> Self {
-        Self { parameter_bytes, activation_bytes }
+        Self { parameter_bytes, activation_bytes, workspace_bytes: 0 }
+    }
+
+    /// The same with memory that does not grow with the batch, in bytes.
+    #[must_use]
+    pub fn with_workspace_bytes(self, workspace_bytes: u64) -> Self {
+        Self { workspace_bytes, ..self }
     }
 }
 
-/// Bytes of a run, by part: `M = W + workers b A + (workers + q) b (I + O) + acc + src + snk`.
+/// Bytes of a run, by part: `M = W + workers (b A + A') + (workers + q) b (I + O) + acc + src + snk`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryEstimate {
     /// `W`: parameters of all workers.
     pub parameters: u64,
-    /// `A`: activations of the tiles that are being run.
+    /// `b A + A'`: activations of the tiles that are being run, and what the model needs whatever the batch.
     pub activations: u64,
     /// `I`: tiles read and not yet merged, `C prod(T + 2 E)` values each.
     pub inputs: u64,
@@ -71,6 +81,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) policy: Option<SkipPolicy>,
     pub(crate) workers: usize,
     pub(crate) queue_depth: usize,
+    pub(crate) plane_step: usize,
 }
 
 impl Setup<'_> {
@@ -81,7 +92,7 @@ impl Setup<'_> {
         let has_norm = has_norm(self.blend, self.policy);
         let (mut output, mut accumulators, mut sink) = (0, 0, 0);
         for spec in &self.model.outputs {
-            let geometry = Output::<f32>::new(self.plan, self.blend, spec)?;
+            let geometry = Output::<f32>::new(self.plan, self.blend, spec, self.plane_step)?;
             output += geometry.tile_len() * size;
             let planes = geometry.ring_planes() * geometry.plane();
             let sum_size = if self.precision == Precision::F64 { size_of::<f64>() } else { size };
@@ -99,7 +110,8 @@ impl Setup<'_> {
         let bytes = |n: usize| n as u64;
         Ok(MemoryEstimate {
             parameters: self.memory.parameter_bytes * bytes(self.workers),
-            activations: self.memory.activation_bytes * bytes(self.workers * batch),
+            activations: (self.memory.activation_bytes * bytes(batch) + self.memory.workspace_bytes)
+                * bytes(self.workers),
             inputs: bytes(in_flight * input),
             outputs: bytes(in_flight * output),
             accumulators: bytes(accumulators),
@@ -112,7 +124,7 @@ impl Setup<'_> {
     /// The largest batch that a budget holds.
     pub(crate) fn batch_for(&self, budget_bytes: u64) -> Result<usize, TileError> {
         let one = self.estimate(1)?;
-        let per_tile = one.activations + one.inputs + one.outputs;
+        let per_tile = self.memory.activation_bytes * self.workers as u64 + one.inputs + one.outputs;
         let fixed = one.total() - per_tile;
         let n = budget_bytes.saturating_sub(fixed) / per_tile.max(1);
         if n == 0 {
@@ -127,9 +139,10 @@ pub(crate) fn has_norm(blend: &Blend, policy: Option<SkipPolicy>) -> bool {
     blend.has_norm() || policy == Some(SkipPolicy::Renormalize)
 }
 
-/// Planes of an output in a slab; at least 1.
+/// Planes of an output in a slab: whole steps, at least one.
 pub(crate) fn slab_planes<A: Sum>(output: &Output<A>) -> usize {
-    (SLAB_BYTES / size_of::<f32>() / (output.channels * output.plane()).max(1)).max(1)
+    let planes = SLAB_BYTES / size_of::<f32>() / (output.channels * output.plane()).max(1);
+    (planes / output.plane_step * output.plane_step).max(output.plane_step)
 }
 
 /// One step of a network, for [`activation_peak`].

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use volkit_core::OutputSpec;
+use volkit_core::{OutputSpec, Scale};
 
 use crate::accumulate::Sum;
 use crate::{AxisPlan, Blend, TileError, TilePlan, axis_weights};
@@ -35,10 +35,15 @@ pub(crate) struct Output<A> {
     /// A map over the tile without context, `map_shape`, in place of weights per axis.
     pub(crate) map: Option<Arc<[A]>>,
     pub(crate) map_shape: Vec<usize>,
+    /// Planes leave in multiples of so many, but for the last.
+    pub(crate) plane_step: usize,
+    scale: Scale,
+    /// Samples of the image along axis 0, before the scale.
+    input_planes: usize,
 }
 
 impl<A: Sum> Output<A> {
-    pub(crate) fn new(plan: &TilePlan, blend: &Blend, spec: &OutputSpec) -> Result<Self, TileError> {
+    pub(crate) fn new(plan: &TilePlan, blend: &Blend, spec: &OutputSpec, plane_step: usize) -> Result<Self, TileError> {
         let axes = plan.scaled(spec.scale)?;
         let parts = axes.iter().enumerate().map(|(axis, plan)| parts(axis, plan, blend)).collect::<Result<_, _>>()?;
         let mut output = Self {
@@ -49,6 +54,9 @@ impl<A: Sum> Output<A> {
             parts,
             map: None,
             map_shape: axes.iter().map(AxisPlan::tile).collect(),
+            plane_step,
+            scale: spec.scale,
+            input_planes: plan.axes()[0].length(),
         };
         if let Blend::Importance(map) = blend {
             let tile: Vec<usize> = plan.axes().iter().map(AxisPlan::tile).collect();
@@ -69,19 +77,51 @@ impl<A: Sum> Output<A> {
         self.shape[1..].iter().product()
     }
 
+    /// Whether parts of the model's output are added to nothing.
+    pub(crate) fn discards(&self) -> bool {
+        let whole = |(axis, parts): (usize, &Vec<Part<A>>)| parts.iter().all(|p| p.dst.len() == self.tile_shape[axis]);
+        !self.parts.iter().enumerate().all(whole)
+    }
+
+    /// Planes of the image's input as planes of this output.
+    pub(crate) fn scaled_planes(&self, planes: &Range<usize>) -> Result<Range<usize>, TileError> {
+        let Scale { numerator, denominator } = self.scale;
+        let ends = [planes.start * numerator, planes.end * numerator];
+        let is_last = planes.end == self.input_planes;
+        if !ends[0].is_multiple_of(denominator) || !(is_last || ends[1].is_multiple_of(denominator)) {
+            let why = format!("the planes of output '{}' begin and end between samples", self.name);
+            return Err(TileError::Config { field: "planes", value: format!("{planes:?}"), why });
+        }
+        if planes.start > planes.end || planes.end > self.input_planes {
+            let why = format!("the image has {} planes along axis 0", self.input_planes);
+            return Err(TileError::Config { field: "planes", value: format!("{planes:?}"), why });
+        }
+        Ok(ends[0] / denominator..if is_last { self.shape[0] } else { ends[1] / denominator })
+    }
+
+    /// The rows of tiles that add to these planes.
+    pub(crate) fn rows_for(&self, planes: &Range<usize>) -> Range<usize> {
+        let touches = |part: &&Part<A>| part.dst.start < planes.end && part.dst.end > planes.start;
+        let first = self.parts[0].iter().position(|part| touches(&part)).unwrap_or(0);
+        let n = self.parts[0].iter().filter(touches).count();
+        first..first + n
+    }
+
     /// Samples of the model's output for one tile, all channels.
     pub(crate) fn tile_len(&self) -> usize {
         self.channels * self.tile_shape.iter().product::<usize>()
     }
 
-    /// Most planes that are unfinished at a time.
+    /// Most planes that are kept at a time: unfinished ones, and finished ones that do not make a whole step.
     pub(crate) fn ring_planes(&self) -> usize {
-        self.parts[0].iter().map(|part| part.dst.len()).max().unwrap_or(0)
+        let kept = |(row, part): (usize, &Part<A>)| part.dst.end - self.final_before(row).min(part.dst.start);
+        self.parts[0].iter().enumerate().map(kept).max().unwrap_or(0)
     }
 
-    /// The planes that are final after the row: all before this one.
+    /// The planes that leave after the row: all before this one. They are final, and whole steps but for the last.
     pub(crate) fn final_after(&self, row: usize) -> usize {
-        self.parts[0].get(row + 1).map_or(self.shape[0], |next| next.dst.start)
+        let next = self.parts[0].get(row + 1);
+        next.map_or(self.shape[0], |next| next.dst.start / self.plane_step * self.plane_step)
     }
 
     /// The planes that are final before the row.

@@ -1,29 +1,42 @@
 //! A run: threads joined by channels, and the one place where tiles are added.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use volkit_core::{Predictor, PredictorSpec, Progress, VolumeSource};
 
 use crate::accumulate::Sum;
-use crate::infer::{InferReport, NotFinite, Target, TiledInference};
+use crate::infer::{BatchSize, InferReport, NotFinite, Target, TiledInference};
 use crate::layout::ChannelFirst;
 use crate::memory::{N_SLABS, has_norm, slab_planes};
 use crate::output::Output;
 use crate::reader::TileReader;
 use crate::ring::{Addend, Ring};
-use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, WriteTarget, run_model, write_planes};
-use crate::{SkipPolicy, TileError};
+use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, Runner, WriteTarget, write_planes};
+use crate::{SkipPolicy, Tile, TileError};
 
 /// Between which samples a run works.
 struct Span {
     images: usize,
     /// Rows of tiles, over all images, that are finished.
     rows_done: usize,
-    /// First row of tiles to run, in its image: earlier than the first unfinished one where they overlap.
+    /// Row of tiles, over all images, to begin with: earlier than the first unfinished one where they overlap.
     first_row: usize,
+    /// Rows of tiles to run in each image: those that add to the planes that are wanted.
+    rows: Range<usize>,
+    /// Per output, the planes that are wanted.
+    planes: Vec<Range<usize>>,
+}
+
+impl Span {
+    /// Rows of tiles that a whole run takes in all images.
+    fn n_rows(&self) -> usize {
+        self.images * self.rows.len()
+    }
 }
 
 /// What a run works on.
@@ -41,16 +54,18 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
     let Job { source, models, targets, spec, batch, progress } = job;
     let plan = setup.plan;
     let layout = ChannelFirst::of_source(source.meta().shape(), plan, spec.input_channels)?;
-    let outputs: Vec<Output<A>> =
-        spec.outputs.iter().map(|spec| Output::new(plan, &setup.blend, spec)).collect::<Result<_, _>>()?;
+    let output = |spec| Output::new(plan, &setup.blend, spec, setup.plane_step.max(1));
+    let outputs: Vec<Output<A>> = spec.outputs.iter().map(output).collect::<Result<_, _>>()?;
     let targets = write_targets(&outputs, targets, plan.axes().len(), layout.images)?;
     let span = span(&setup, &outputs, layout.images)?;
     let mut report = InferReport { n_tiles: plan.n_tiles() * layout.images, batch, ..InferReport::default() };
-    if span.rows_done == layout.images * plan.n_rows() {
+    report.n_tiles = span.n_rows() * plan.tiles_per_row();
+    if span.rows_done == span.n_rows() {
         return Ok(report);
     }
-    let first = span.rows_done / plan.n_rows() * plan.n_tiles() + span.first_row * plan.tiles_per_row();
-    let (n_tiles, n_buffers) = (plan.n_tiles(), models.len() + setup.queue_depth);
+    let first = span.first_row * plan.tiles_per_row();
+    let n_buffers = models.len() + setup.queue_depth;
+    let (per_image, offset) = (span.rows.len() * plan.tiles_per_row(), span.rows.start * plan.tiles_per_row());
     progress.begin("tiles", (report.n_tiles - first) as u64);
     let stage = ReadStage {
         plan,
@@ -58,7 +73,7 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
         reader: TileReader::new(source, plan, layout, setup.intensity),
         skip: setup.skip,
         batch,
-        tiles: (first..report.n_tiles).map(|tile| (tile / n_tiles, tile % n_tiles)),
+        tiles: (first..report.n_tiles).map(|tile| (tile / per_image, offset + tile % per_image)),
         progress,
         bytes_read: 0,
     };
@@ -73,12 +88,15 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
     (0..n_buffers).for_each(|_| drop(buffers.send(Vec::new())));
     (0..N_SLABS).for_each(|_| drop(spare.send(Vec::new())));
     let waiting_work = Mutex::new(waiting_work);
-    thread::scope(|scope| {
+    let most = AtomicUsize::new(batch);
+    let halves = matches!(setup.batch, BatchSize::Budget { .. });
+    let outcome = thread::scope(|scope| {
         let reader_done = done.clone();
         let reader = scope.spawn(move || stage.run(&wanted_buffers, &work, &reader_done));
         for model in models.iter_mut() {
-            let (done, expected, waiting_work) = (done.clone(), &expected, &waiting_work);
-            scope.spawn(move || run_model(&mut **model, expected, waiting_work, &done));
+            let (done, waiting_work) = (done.clone(), &waiting_work);
+            let runner = Runner { model: &mut **model, expected: &expected, most: halves.then_some(&most) };
+            scope.spawn(move || runner.run(waiting_work, &done));
         }
         drop(done);
         let writer = scope.spawn(move || write_planes(&finished_planes, &spare, targets, commit));
@@ -94,7 +112,8 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
         }
         report.bytes_read = read?;
         Ok(report)
-    })
+    });
+    outcome.map(|report| InferReport { batch: most.into_inner().min(batch), ..report })
 }
 
 /// The model's output for one tile, `[K, T0, T1, ..]`.
@@ -125,14 +144,21 @@ fn write_targets<'t, A>(
 }
 
 fn span<A: Sum>(setup: &TiledInference<'_>, outputs: &[Output<A>], images: usize) -> Result<Span, TileError> {
-    let (rows_done, n_rows) = (setup.rows_done, setup.plan.n_rows());
+    let planes: Vec<Range<usize>> = match &setup.planes {
+        None => outputs.iter().map(|output| 0..output.shape[0]).collect(),
+        Some(planes) => outputs.iter().map(|output| output.scaled_planes(planes)).collect::<Result<_, _>>()?,
+    };
+    let touched = outputs.iter().zip(&planes).map(|(output, planes)| output.rows_for(planes));
+    let rows = touched.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
+    let (rows_done, n_rows) = (setup.rows_done, rows.len());
     if rows_done > images * n_rows {
         let why = format!("there are {} rows of tiles", images * n_rows);
         return Err(TileError::Config { field: "rows_done", value: rows_done.to_string(), why });
     }
-    let row = rows_done % n_rows;
-    let first_row = outputs.iter().map(|output| output.first_row_for(row)).min().unwrap_or(row);
-    Ok(Span { images, rows_done, first_row })
+    let row = rows.start + rows_done % n_rows.max(1);
+    let first = outputs.iter().map(|output| output.first_row_for(row)).min().unwrap_or(row);
+    let first_row = rows_done - rows_done % n_rows.max(1) + first.max(rows.start) - rows.start;
+    Ok(Span { images, rows_done, first_row, rows, planes })
 }
 
 /// Why the merger stopped.
@@ -198,9 +224,7 @@ impl<'a, A: Sum> Merger<'a, A> {
                 progress.check().map_err(TileError::from)?;
             }
         }
-        let rows_of_image = self.setup.plan.n_rows();
-        let first = self.span.rows_done / rows_of_image * rows_of_image + self.span.first_row;
-        let wanted = (self.span.images * rows_of_image - first) * self.setup.plan.tiles_per_row();
+        let wanted = (self.span.n_rows() - self.span.first_row) * self.setup.plan.tiles_per_row();
         // Every thread has ended, so one that owes tiles has panicked.
         if merged < wanted { Err(TileError::Panicked("reader").into()) } else { Ok(()) }
     }
@@ -219,11 +243,16 @@ impl<'a, A: Sum> Merger<'a, A> {
         let tile = self.setup.plan.tile(planned.index);
         if self.image != Some(planned.image) {
             self.image = Some(planned.image);
-            let n_rows = self.setup.plan.n_rows();
-            let is_resumed = planned.image == self.span.rows_done / n_rows;
-            let row = if is_resumed { self.span.rows_done % n_rows } else { 0 };
-            let rings = self.rings.iter_mut().zip(self.outputs);
-            rings.for_each(|(ring, output)| ring.begin(output.final_before(row)));
+            let Span { rows_done, rows, planes, .. } = self.span;
+            let is_resumed = planned.image == rows_done / rows.len();
+            let row = rows.start + if is_resumed { rows_done % rows.len() } else { 0 };
+            for ((ring, output), planes) in self.rings.iter_mut().zip(self.outputs).zip(planes) {
+                if planes.end < output.shape[0] {
+                    // What the image before has beyond the wanted planes.
+                    ring.clear();
+                }
+                ring.begin(output.final_before(row).max(planes.start));
+            }
         }
         let number = planned.image * self.setup.plan.n_tiles() + planned.index;
         for (k, output) in self.outputs.iter().enumerate() {
@@ -231,22 +260,14 @@ impl<'a, A: Sum> Merger<'a, A> {
                 Some(slot) => {
                     let len = output.tile_len();
                     let values = &done.outputs[k].values()[slot * len..(slot + 1) * len];
-                    let count = values.iter().filter(|value| !value.is_finite()).count();
-                    if count > 0 {
-                        self.report.n_not_finite += count;
-                        if self.report.not_finite_tiles.last() != Some(&number) {
-                            self.report.not_finite_tiles.push(number);
-                        }
-                        if self.setup.not_finite == NotFinite::Refuse {
-                            let (origin, output) = (tile.origin, output.name.clone());
-                            return Err(TileError::NotFinite { tile: number, origin, output, count }.into());
-                        }
-                    }
                     Addend::Values(values)
                 }
                 None => self.skipped,
             };
-            self.rings[k].add(output, &tile.grid, addend);
+            let is_finite = self.rings[k].add(output, &tile.grid, addend);
+            if let (Addend::Values(values), true) = (addend, !is_finite || output.discards()) {
+                self.count_not_finite(number, &tile, output, values)?;
+            }
         }
         *(if planned.slot.is_some() { &mut self.report.n_run } else { &mut self.report.n_skipped }) += 1;
         if (planned.index + 1).is_multiple_of(self.setup.plan.tiles_per_row()) {
@@ -255,10 +276,33 @@ impl<'a, A: Sum> Merger<'a, A> {
         Ok(())
     }
 
+    fn count_not_finite(
+        &mut self,
+        number: usize,
+        tile: &Tile,
+        output: &Output<A>,
+        values: &[f32],
+    ) -> Result<(), TileError> {
+        let count = values.iter().filter(|value| !value.is_finite()).count();
+        if count == 0 {
+            return Ok(());
+        }
+        self.report.n_not_finite += count;
+        if self.report.not_finite_tiles.last() != Some(&number) {
+            self.report.not_finite_tiles.push(number);
+        }
+        if self.setup.not_finite == NotFinite::Refuse {
+            let (origin, output) = (tile.origin.clone(), output.name.clone());
+            return Err(TileError::NotFinite { tile: number, origin, output, count });
+        }
+        Ok(())
+    }
+
     /// Sends on what no later row adds to.
     fn finish_row(&mut self, image: usize, row: usize) -> Result<(), Halt> {
         for (k, output) in self.outputs.iter().enumerate() {
-            let (ring, end, step) = (&mut self.rings[k], output.final_after(row), slab_planes(output));
+            let end = output.final_after(row).min(self.span.planes[k].end);
+            let (ring, step) = (&mut self.rings[k], slab_planes(output));
             while ring.flushed() < end {
                 let first = ring.flushed();
                 let n_planes = step.min(end - first);
@@ -268,7 +312,7 @@ impl<'a, A: Sum> Merger<'a, A> {
                 self.ends.finished.send(slab).map_err(|_| Halt::WriterGone)?;
             }
         }
-        let rows = image * self.setup.plan.n_rows() + row + 1;
+        let rows = image * self.span.rows.len() + row + 1 - self.span.rows.start;
         if rows > self.span.rows_done {
             self.ends.finished.send(Finished::Rows(rows)).map_err(|_| Halt::WriterGone)?;
         }

@@ -47,15 +47,24 @@ impl<A: Sum> Ring<A> {
         self.flushed = flushed;
     }
 
+    /// Forgets planes that were never drained.
+    pub(crate) fn clear(&mut self) {
+        self.values.fill(A::NOTHING);
+        if let Some(norm) = &mut self.norm {
+            norm.fill(A::NOTHING);
+        }
+    }
+
     pub(crate) fn flushed(&self) -> usize {
         self.flushed
     }
 
-    /// Adds a tile. Tiles must come in plan order: the order of additions is what makes results equal to the bit.
-    pub(crate) fn add(&mut self, output: &Output<A>, grid: &[usize], addend: Addend<'_>) {
+    /// Adds a tile; gives whether all values that it added are finite. Tiles must come in plan order: the order of additions
+    /// is what makes results equal to the bit.
+    pub(crate) fn add(&mut self, output: &Output<A>, grid: &[usize], addend: Addend<'_>) -> bool {
         let parts: Vec<&Part<A>> =
             output.parts.iter().enumerate().map(|(axis, parts)| &parts[grid.get(axis).copied().unwrap_or(0)]).collect();
-        let [outer @ .., last] = parts.as_slice() else { return };
+        let [outer @ .., last] = parts.as_slice() else { return true };
         let len = last.dst.len();
         let mut rows = std::mem::take(&mut self.rows);
         self.find_rows(output, outer, last, &mut rows);
@@ -65,6 +74,7 @@ impl<A: Sum> Ring<A> {
         };
         let tile_len = output.tile_len() / output.channels.max(1);
         let ring_len = self.planes * self.plane;
+        let mut is_finite = true;
         for channel in 0..output.channels {
             let sums = &mut self.values[channel * ring_len..(channel + 1) * ring_len];
             for row in &rows {
@@ -72,7 +82,7 @@ impl<A: Sum> Ring<A> {
                 match addend {
                     Addend::Values(values) => {
                         let src = channel * tile_len + row.src;
-                        add_row(sums, &values[src..src + len], row.weight, row_weights(row));
+                        is_finite &= add_row(sums, &values[src..src + len], row.weight, row_weights(row));
                     }
                     Addend::Fill(fill) => add_constant(sums, A::from_f32(fill), row.weight, row_weights(row)),
                     Addend::Nothing => {}
@@ -85,6 +95,7 @@ impl<A: Sum> Ring<A> {
             }
         }
         self.rows = rows;
+        is_finite
     }
 
     /// The rows of a tile that fall on planes which are not final.
@@ -155,19 +166,27 @@ fn inner_rows<A: Sum>(
     }
 }
 
-fn add_row<A: Sum>(sums: &mut [A], values: &[f32], weight: A, weights: Option<&[A]>) {
+/// Adds a row; gives whether all values are finite. That is found on the way: a pass of its own over a tile costs half as
+/// much as adding it.
+fn add_row<A: Sum>(sums: &mut [A], values: &[f32], weight: A, weights: Option<&[A]>) -> bool {
+    // The exponent of infinity and NaN is the only one with all bits set.
+    const EXPONENT: u32 = 0x7f80_0000;
+    let mut worst = 0;
     match weights {
         Some(weights) => {
             for ((sum, &value), &w) in sums.iter_mut().zip(values).zip(weights) {
                 *sum += weight * w * A::from_f32(value);
+                worst = worst.max(value.to_bits() & EXPONENT);
             }
         }
         None => {
             for (sum, &value) in sums.iter_mut().zip(values) {
                 *sum += weight * A::from_f32(value);
+                worst = worst.max(value.to_bits() & EXPONENT);
             }
         }
     }
+    worst < EXPONENT
 }
 
 fn add_constant<A: Sum>(sums: &mut [A], value: A, weight: A, weights: Option<&[A]>) {

@@ -1,10 +1,12 @@
 //! What the threads of a run do: read, run the model, write. The merger is in `pipeline`.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
-use volkit_core::{Batch, Predictor, Progress};
+use volkit_core::{Batch, OutOfMemory, Predictor, Progress};
 
 use crate::infer::{Commit, Target};
 use crate::layout::ChannelFirst;
@@ -135,55 +137,123 @@ impl<T: Iterator<Item = (usize, usize)>> ReadStage<'_, T> {
     }
 }
 
-/// Runs batches as they come, until there are no more or nobody wants the results.
-pub(crate) fn run_model(
-    model: &mut dyn Predictor,
-    expected: &[(String, Vec<usize>)],
-    work: &Mutex<Receiver<Work>>,
-    done: &Sender<Outcome>,
-) {
-    loop {
-        // The lock is held while waiting: the others could do nothing but wait too.
-        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Work { seq, tiles, batch, buffer }) = next else { return };
-        let outcome = match batch {
-            None => Ok(Done { tiles, outputs: Vec::new(), buffer }),
-            // A model that panics is not asked again: the error ends the run.
-            Some(batch) => catch_unwind(AssertUnwindSafe(|| predict(model, expected, tiles, batch)))
-                .unwrap_or(Err(TileError::Panicked("model"))),
-        };
-        let failed = outcome.is_err();
-        if done.send((seq, outcome)).is_err() || failed {
-            return;
+/// A worker.
+pub(crate) struct Runner<'a> {
+    pub(crate) model: &'a mut dyn Predictor,
+    /// Name and shape of each output for one tile.
+    pub(crate) expected: &'a [(String, Vec<usize>)],
+    /// Most tiles that are run at once, for all workers, where that may become less.
+    pub(crate) most: Option<&'a AtomicUsize>,
+}
+
+impl Runner<'_> {
+    /// Runs batches as they come, until there are no more or nobody wants the results.
+    pub(crate) fn run(mut self, work: &Mutex<Receiver<Work>>, done: &Sender<Outcome>) {
+        loop {
+            // The lock is held while waiting: the others could do nothing but wait too.
+            let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Work { seq, tiles, batch, buffer }) = next else { return };
+            let outcome = match batch {
+                None => Ok(Done { tiles, outputs: Vec::new(), buffer }),
+                // A model that panics is not asked again: the error ends the run.
+                Some(batch) => catch_unwind(AssertUnwindSafe(|| self.predict(tiles, batch)))
+                    .unwrap_or(Err(TileError::Panicked("model"))),
+            };
+            let failed = outcome.is_err();
+            if done.send((seq, outcome)).is_err() || failed {
+                return;
+            }
         }
+    }
+
+    fn predict(&mut self, tiles: Vec<Planned>, batch: Batch) -> Result<Done, TileError> {
+        let range = (tiles.first().map_or(0, |tile| tile.index), tiles.last().map_or(0, |tile| tile.index));
+        let n = batch.shape()[0];
+        let outputs = match self.most {
+            Some(most) if most.load(Ordering::Relaxed) < n => self.parts(&batch, range)?,
+            _ => match self.model.predict(&batch) {
+                Ok(outputs) => outputs,
+                Err(error) if self.most.is_some() && n > 1 && is_out_of_memory(error.as_ref()) => {
+                    self.allow(n / 2);
+                    self.parts(&batch, range)?
+                }
+                Err(source) => return Err(TileError::Model { first: range.0, last: range.1, source }),
+            },
+        };
+        check(&outputs, self.expected, n, range)?;
+        Ok(Done { tiles, outputs, buffer: batch.into_values() })
+    }
+
+    /// Lets no more tiles run at once than these.
+    fn allow(&self, n: usize) {
+        if let Some(most) = self.most {
+            most.fetch_min(n.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Runs a batch in parts that are allowed; a part whose memory is refused is halved.
+    fn parts(&mut self, batch: &Batch, (first, last): (usize, usize)) -> Result<Vec<Batch>, TileError> {
+        let failed = |source| TileError::Model { first, last, source };
+        let (shape, n) = (batch.shape(), batch.shape()[0]);
+        let len = batch.values().len() / n;
+        let mut joined: Vec<(Vec<usize>, Vec<f32>)> = Vec::new();
+        let mut start = 0;
+        while start < n {
+            let most = self.most.map_or(1, |most| most.load(Ordering::Relaxed)).clamp(1, n - start);
+            let values = batch.values()[start * len..(start + most) * len].to_vec();
+            let part = Batch::new([&[most], &shape[1..]].concat(), values).map_err(|error| failed(error.into()))?;
+            let outputs = match self.model.predict(&part) {
+                Ok(outputs) => outputs,
+                Err(error) if most > 1 && is_out_of_memory(error.as_ref()) => {
+                    self.allow(most / 2);
+                    continue;
+                }
+                Err(source) => return Err(failed(source)),
+            };
+            check(&outputs, self.expected, most, (first, last))?;
+            joined.resize_with(outputs.len(), Default::default);
+            for (output, (shape, values)) in outputs.into_iter().zip(&mut joined) {
+                *shape = [&[n], &output.shape()[1..]].concat();
+                values.extend(output.into_values());
+            }
+            start += most;
+        }
+        joined.into_iter().map(|(shape, values)| Batch::new(shape, values).map_err(|e| failed(e.into()))).collect()
     }
 }
 
-fn predict(
-    model: &mut dyn Predictor,
+/// Whether an error or one of its causes says that there was too little memory.
+fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<OutOfMemory>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Refuses outputs that are not those of the specification for `n` tiles.
+fn check(
+    outputs: &[Batch],
     expected: &[(String, Vec<usize>)],
-    tiles: Vec<Planned>,
-    batch: Batch,
-) -> Result<Done, TileError> {
-    let range = || (tiles.first().map_or(0, |tile| tile.index), tiles.last().map_or(0, |tile| tile.index));
-    let outputs = model.predict(&batch).map_err(|source| {
-        let (first, last) = range();
-        TileError::Model { first, last, source }
-    })?;
+    n: usize,
+    (first, last): (usize, usize),
+) -> Result<(), TileError> {
     let wrong = |what: String, wanted: String, got: String| {
-        let (first, last) = range();
         Err(TileError::Shape { what: format!("{what} of the model, tiles {first} to {last}"), wanted, got })
     };
     if outputs.len() != expected.len() {
         return wrong("number of outputs".to_owned(), expected.len().to_string(), outputs.len().to_string());
     }
     for (output, (name, shape)) in outputs.iter().zip(expected) {
-        if output.shape()[0] != batch.shape()[0] || output.shape()[1..] != shape[..] {
-            let wanted = [&batch.shape()[..1], shape.as_slice()].concat();
+        if output.shape()[0] != n || output.shape()[1..] != shape[..] {
+            let wanted = [&[n], shape.as_slice()].concat();
             return wrong(format!("shape of output '{name}'"), format!("{wanted:?}"), format!("{:?}", output.shape()));
         }
     }
-    Ok(Done { tiles, outputs, buffer: batch.into_values() })
+    Ok(())
 }
 
 /// Where an output is written, and its geometry.

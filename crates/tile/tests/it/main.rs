@@ -1,6 +1,7 @@
 //! Public behaviour of volkit-tile.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
 mod bench;
 mod crop;
 mod errors;
@@ -9,6 +10,7 @@ mod models;
 mod outputs;
 mod padding;
 mod plan;
+mod planes;
 mod resume;
 mod skip;
 mod weights;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use volkit_core::BoxError;
-use volkit_tile::{AxisPlan, AxisSpec, Layout, NamedWindow, TileError, Window, WindowAxis, axis_weights};
+use volkit_tile::{AxisPlan, AxisSpec, Inset, Layout, NamedWindow, TileError, Window, WindowAxis, axis_weights};
 
 pub(crate) fn windows() -> Vec<NamedWindow> {
     let names = ["constant", "hann", "linear", "hann-full", "triangle", "tukey", "gaussian", "torchio-hann"];
@@ -114,4 +114,26 @@ proptest! {
             prop_assert!((sum - 1.0f64).abs() < 1e-14, "{window:?}: {sum}");
         }
     }
+}
+
+#[test]
+fn an_inset_window_by_hand() {
+    let ask = |margin: usize, tile, overlap| {
+        let window = Inset::new(NamedWindow::Linear, vec![margin]);
+        window.weights(WindowAxis { axis: 0, tile, overlap }).unwrap()
+    };
+    assert_eq!(ask(1, 8, 4), [0.0, 0.25, 0.75, 1.0, 1.0, 0.75, 0.25, 0.0]);
+    // The margin is at most half the overlap, and leaves a sample of the tile.
+    assert_eq!(ask(3, 6, 2), [0.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(ask(9, 3, 20), [0.0, 0.5 / 18.0, 0.0]);
+    let window = Inset::new(NamedWindow::Linear, vec![1]);
+    assert!(window.weights(WindowAxis { axis: 1, tile: 8, overlap: 4 }).is_err());
+    // Partition of unity, with full weight at the border of the image.
+    let plan = AxisPlan::new(0, 20, &AxisSpec::new(8, 4)).unwrap();
+    let weights = axis_weights(0, &plan, &Inset::new(NamedWindow::Hann, vec![1])).unwrap();
+    let mut sums = [0.0; 20];
+    for (i, own) in weights.iter().enumerate() {
+        plan.covered(i).zip(own.iter()).for_each(|(x, w)| sums[x] += w);
+    }
+    assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-12) && weights[0][0] == 1.0 && weights[1][0] == 0.0);
 }
