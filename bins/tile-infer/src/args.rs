@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use volkit_core::DType;
+use volkit_kernels::Mode;
 
 /// Runs a model over an image of any size, tile by tile, in the memory of one row of tiles.
 ///
@@ -16,20 +17,29 @@ use volkit_core::DType;
 #[command(
     version,
     after_help = "Examples:\n  tile-infer --input stack.npy --output mean.npy --model mean\n  \
+    tile-infer --input stack.npy --output height.npy --model net.safetensors --threads 8\n  \
     tile-infer --input scan.nii.gz --output out.nii --model identity --tile-size 96 --tile-overlap 24 --window hann\n  \
-    tile-infer --input stack.npy --output mean.npy --model mean --max-memory 2GB --estimate"
+    tile-infer --input stack.npy --output mean.npy --model mean --max-memory 2GB --estimate\n  \
+    tile-infer --input stack.zarr --output height.zarr --model net.safetensors --shard 3/16 --resume"
 )]
 pub(crate) struct Args {
-    /// Image to read: .npy (row-major), .raw, NIfTI or MGH
+    /// Image to read: .npy (row-major), .raw, .zarr, .h5 (or `NAME.h5:/path/in/file`), NIfTI or MGH
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Image to write, f32: .npy, .raw, .nii, .mgh; compressed files can not be resumed
+    /// Image to write, f32: .npy, .raw, .zarr, .h5, .nii, .mgh; HDF5 and compressed files can not be resumed
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What runs on each tile: `identity`, or `mean` over the channels. This build reads no weight files: a file name
-    /// here is an error
-    #[arg(long, value_name = "identity|mean")]
+    /// What runs on each tile: `identity`, `mean` over the channels, or a .safetensors file with a chain of 3 x 3
+    /// convolutions and `ReLU` between them, under PyTorch's names (2-D images)
+    #[arg(long, value_name = "identity|mean|FILE")]
     pub(crate) model: String,
+    /// How sums of convolutions are computed: exact gives the bits of the whole image with --window crop; strict and
+    /// fast-math take fewer products
+    #[arg(long, value_name = "exact|strict|fast-math", default_value = "exact")]
+    pub(crate) mode: Mode,
+    /// Threads of the model; 0 for all cores. The result does not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
     /// Samples of a tile: one number for all axes, or one per axis [default: 512; for models that see one sample at a
     /// time, as identity and mean do, whole rows of about 512 x 512 samples, unless overlap or window are given]
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
@@ -58,6 +68,10 @@ pub(crate) struct Args {
     /// Goes on where the journal of an earlier run of the same command ends; begins anew where there is none
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Writes the part i of n of a .zarr that n processes write without knowing of each other, i from 0 to n - 1: rows of
+    /// whole chunks, with the bits that one process would write
+    #[arg(long, value_name = "i/n")]
+    pub(crate) shard: Option<Shard>,
     /// Tiles where this volume is 0 are not run and stay 0; same axes as the image, any resolution
     #[arg(long, value_name = "FILE")]
     pub(crate) mask: Option<PathBuf>,
@@ -109,6 +123,27 @@ impl FromStr for Batch {
     }
 }
 
+/// A part of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// From 0 on.
+    pub(crate) index: usize,
+    /// How many parts there are.
+    pub(crate) count: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (index, count) = text.split_once('/').ok_or("must be i/n, as 0/4")?;
+        match (index.parse(), count.parse()) {
+            (Ok(index), Ok(count)) if index < count => Ok(Self { index, count }),
+            _ => Err("must be i/n with i from 0 to n - 1, as 0/4".to_owned()),
+        }
+    }
+}
+
 fn dtype(name: &str) -> Result<DType, String> {
     let known = || DType::ALL.map(DType::name).join(", ");
     DType::from_name(name).ok_or_else(|| format!("no such type; there are {}", known()))
@@ -133,7 +168,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Args, Batch, bytes};
+    use super::{Args, Batch, Shard, bytes};
     use clap::CommandFactory as _;
 
     #[test]
@@ -149,6 +184,8 @@ mod tests {
         assert!(bytes("two").is_err() && bytes("2 tiles").is_err());
         assert_eq!("auto".parse(), Ok(Batch::Auto));
         assert_eq!("4".parse(), Ok(Batch::Fixed(4)));
+        assert_eq!("3/4".parse(), Ok(Shard { index: 3, count: 4 }));
+        assert!(["4/4", "1", "-1/2", "a/b", "0/0"].iter().all(|text| text.parse::<Shard>().is_err()));
         assert!("0".parse::<Batch>().is_err() && "all".parse::<Batch>().is_err());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use volkit_core::{Affine, BoxError, DType, VolumeMeta, VolumeSink, VolumeSource};
-use volkit_io::{Header, Partial, ReadOptions, WriteOptions};
+use volkit_core::{Affine, BoxError, DType, VolumeMeta, VolumeSource};
+use volkit_io::{Header, ReadOptions, split_data_set};
 
 use crate::args::Args;
 
@@ -21,6 +21,7 @@ impl Input {
         let kind = Kind::of(&args.input);
         let (source, header) = open(&args.input, kind, args)?;
         let rank = source.meta().shape().len();
+        // Arrays have channels in front, volumes behind.
         let usual = if kind == Kind::Volume { rank.min(3) } else { rank.saturating_sub(1).max(1) };
         let n_axes = args.spatial_axes.unwrap_or(usual);
         if n_axes == 0 || n_axes > rank || rank > n_axes + 2 {
@@ -53,38 +54,20 @@ impl Input {
         Ok(VolumeMeta::new(shape, DType::F32, *meta.affine())?)
     }
 
-    /// Begins the output; compressed files are written in one go.
-    pub(crate) fn create(
-        &self,
-        path: &Path,
-        meta: &VolumeMeta,
-        overwrite: bool,
-        partial: Option<Partial>,
-    ) -> Result<Box<dyn VolumeSink>, BoxError> {
-        let mut options = WriteOptions::new().with_overwrite(overwrite);
-        if let Some(partial) = partial {
-            options = options.with_partial(partial);
-        }
-        Ok(match Kind::of(path) {
-            Kind::Npy => volkit_io::create_array(path, meta, &options)?,
-            Kind::Raw => volkit_io::create_raw(path, meta, &options)?,
-            Kind::Volume => volkit_io::create(path, meta, Some(&self.header), &options)?,
-        })
+    /// What the image's file says beside its voxels.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
     }
 }
 
 /// Opens a mask.
 pub(crate) fn open_mask(path: &Path, args: &Args) -> Result<Box<dyn VolumeSource>, BoxError> {
     match Kind::of(path) {
-        Kind::Raw => Err(format!("{}: a mask must have a header: .npy, NIfTI or MGH", path.display()).into()),
+        Kind::Raw => {
+            Err(format!("{}: a mask must have a header: .npy, .zarr, .h5, NIfTI or MGH", path.display()).into())
+        }
         kind => Ok(open(path, kind, args)?.0),
     }
-}
-
-/// Whether an output can be gone on with by another process.
-pub(crate) fn can_resume(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    ![".gz", ".mgz", ".npz"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// `NAME` with something behind it.
@@ -94,21 +77,40 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// How a file is read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Npy,
     Raw,
+    Zarr,
+    Hdf5,
+    /// NIfTI, MGH and what else there is.
     Volume,
 }
 
 impl Kind {
-    fn of(path: &Path) -> Self {
-        let suffix = path.extension().unwrap_or_default().to_ascii_lowercase();
+    pub(crate) fn of(path: &Path) -> Self {
+        let (file, _) = split_data_set(path);
+        let suffix = file.extension().unwrap_or_default().to_ascii_lowercase();
         match suffix.to_str() {
             Some("npy") => Self::Npy,
             Some("raw" | "bin") => Self::Raw,
+            Some("zarr") => Self::Zarr,
+            Some("h5" | "hdf5" | "hdf") => Self::Hdf5,
             _ => Self::Volume,
         }
+    }
+
+    /// Whether voxels are stored in chunks.
+    #[cfg(feature = "stores")]
+    pub(crate) fn has_chunks(self) -> bool {
+        matches!(self, Self::Zarr | Self::Hdf5)
+    }
+
+    /// Whether an output can be gone on with by another process.
+    pub(crate) fn can_resume(self, path: &Path) -> bool {
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        self != Self::Hdf5 && ![".gz", ".mgz", ".npz"].iter().any(|suffix| name.ends_with(suffix))
     }
 }
 
@@ -124,7 +126,7 @@ fn open(path: &Path, kind: Kind, args: &Args) -> Result<(Box<dyn VolumeSource>, 
             let meta = VolumeMeta::new(shape, args.raw_dtype, Affine::IDENTITY)?;
             (volkit_io::open_raw(path, &meta, args.raw_offset, &options)?, Header::None)
         }
-        Kind::Volume => {
+        Kind::Zarr | Kind::Hdf5 | Kind::Volume => {
             let source = volkit_io::open(path, &options)?;
             let header = source.info().header.clone();
             (Box::new(source), header)

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use volkit_core::BoxError;
+use volkit_io::sha256;
 
 /// First line: which run this is.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -84,12 +84,12 @@ impl Journal {
 
 /// The checksum of everything that the result depends on.
 pub(crate) fn digest(parts: &[String]) -> String {
-    let mut sha = Sha256::new();
+    let mut bytes = Vec::new();
     for part in parts {
-        sha.update((part.len() as u64).to_le_bytes());
-        sha.update(part.as_bytes());
+        bytes.extend((part.len() as u64).to_le_bytes());
+        bytes.extend(part.as_bytes());
     }
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(&bytes)
 }
 
 #[cfg(test)]

@@ -4,31 +4,31 @@
 mod args;
 mod files;
 mod journal;
-mod progress;
+mod model;
+mod output;
 mod run;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use volkit_core::BoxError;
+use volkit_bench::Display;
+use volkit_core::{BoxError, error_line};
 
 use crate::args::Args;
-use crate::progress::Display;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match print(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tile-infer: {}", chain(error.as_ref()));
+            eprintln!("tile-infer: {}", error_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
 fn print(args: &Args) -> Result<(), BoxError> {
-    let display = Display::new(args.quiet)?;
+    let display = Display::new(args.quiet)?.counting("tiles");
     let outcome = run::run(args, &display);
     display.finish();
     let report = outcome?;
@@ -38,18 +38,4 @@ fn print(args: &Args) -> Result<(), BoxError> {
         println!("{}", report.lines());
     }
     Ok(())
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

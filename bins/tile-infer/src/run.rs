@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use volkit_bench::{anonymous_bytes, cpu_secs, peak_bytes};
-use volkit_core::{BoxError, Predictor, VolumeSink, VolumeSource};
-use volkit_io::Partial;
+use volkit_bench::{Display, anonymous_bytes, cpu_secs, peak_bytes};
+use volkit_core::{BoxError, Predictor, VolumeSource};
 use volkit_tile::{
-    AxisPlan, AxisSpec, BatchSize, Blend, InferReport, MemoryEstimate, NamedWindow, NotFinite, Pointwise, Skip,
-    SmallAxis, Target, TilePlan, TiledInference,
+    AxisPlan, AxisSpec, BatchSize, Blend, InferReport, Inset, MemoryEstimate, NamedWindow, NotFinite, Skip, SmallAxis,
+    Target, TilePlan, TiledInference,
 };
 
 use crate::args::{Args, Batch};
 use crate::files::{self, Input};
-use crate::journal::{Journal, digest};
-use crate::progress::Display;
+use crate::journal::digest;
+use crate::model::Model;
+use crate::output::{self, Begun};
 
 /// Tile where neither the command line nor the model says better.
 const DEFAULT_TILE: usize = 512;
@@ -38,6 +38,9 @@ pub(crate) struct Report {
     overhead: f64,
     batch: usize,
     estimate_bytes: u64,
+    /// First plane of this shard, and the one after its last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard_planes: Option<[usize; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<DoneReport>,
 }
@@ -99,34 +102,33 @@ struct Setup {
     plan: TilePlan,
     blend: Blend,
     window: String,
-    models: Vec<Pointwise>,
+    model: Model,
 }
 
 pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
     let input = Input::open(args)?;
-    if !args.estimate && args.output.exists() && !args.overwrite {
-        let hint = if args.resume { "nothing is left to do" } else { "--overwrite replaces it" };
-        return Err(format!("{}: exists already; {hint}", args.output.display()).into());
-    }
-    let model = model(&args.model, &input)?;
-    let Setup { input, plan, blend, window, mut models } = setup(args, input, model)?;
+    let model = Model::open(args, &input)?;
+    let Setup { input, plan, blend, window, mut model } = setup(args, input, model)?;
     let mask = args.mask.as_ref().map(|path| files::open_mask(path, args)).transpose()?;
-    let inference = inference(args, &plan, blend, mask.as_deref());
-    let spec = models[0].spec().clone();
-    let estimate = inference.estimate(&spec, models.len())?;
-    let meta = input.output_meta(spec.outputs[0].channels)?;
-    let reversed = |shape: &[usize]| shape.iter().rev().copied().collect::<Vec<_>>();
-    let shapes = [reversed(input.source.meta().shape()), reversed(meta.shape())];
-    let mut report = report(&plan, &window, &estimate, shapes);
+    let memory = model.memory(&plan.input_shape())?;
+    let spec = model.spec().clone();
+    let target = output::Target::new(args, input.output_meta(spec.outputs[0].channels)?, input.n_axes)?;
+    let inference =
+        inference(args, &plan, blend, mask.as_deref()).with_model_memory(memory).with_plane_step(target.plane_step());
+    let estimate = inference.estimate(&spec, model.workers.len())?;
+    let mut report = report(&plan, &window, &estimate, [shape_of(&input), target.shape()]);
+    report.shard_planes = target.planes().map(|planes| [planes.start, planes.end]);
     if args.estimate {
         return Ok(report);
     }
-    let run = digest(&identity(args, &plan, &window)?);
-    let (sink, journal, rows_done) = begin(args, &input, &meta, &run)?;
-    let mut models: Vec<&mut dyn Predictor> = models.iter_mut().map(|model| model as &mut dyn Predictor).collect();
+    let run = digest(&identity(args, &plan, &window, &model.identity)?);
+    let Begun { sink, mut journal, rows_done } = target.begin(&input, &run)?;
+    let mut models: Vec<&mut dyn Predictor> = Vec::with_capacity(model.workers.len());
+    for worker in &mut model.workers {
+        models.push(worker.as_mut());
+    }
     let started = Instant::now();
     let anonymous = AtomicU64::new(0);
-    let mut journal = journal;
     let commit = |rows: usize| -> Result<(), BoxError> {
         anonymous.fetch_max(anonymous_bytes().unwrap_or(0), Ordering::Relaxed);
         if let Some(journal) = &mut journal {
@@ -136,7 +138,8 @@ pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
         }
         Ok(())
     };
-    let inference = inference.with_rows_done(rows_done).on_commit(commit);
+    let mut inference = inference.with_rows_done(rows_done).on_commit(commit);
+    inference.planes = target.planes();
     let done = inference.run(input.source.as_ref(), &mut models, vec![Target::new(sink.as_ref())], display)?;
     sink.finish()?;
     if let Some(journal) = journal {
@@ -146,26 +149,27 @@ pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
     Ok(report)
 }
 
-fn model(name: &str, input: &Input) -> Result<Pointwise, BoxError> {
-    match name {
-        "identity" => Ok(Pointwise::identity(input.channels(), input.n_axes)),
-        "mean" => Ok(Pointwise::mean(input.channels(), input.n_axes)),
-        other => Err(format!("--model {other}: this build reads no weight files; there are identity and mean").into()),
-    }
+/// Samples of a tile along each axis, where the model says nothing.
+pub(crate) fn tile_sizes(args: &Args, n_axes: usize) -> Result<Vec<usize>, BoxError> {
+    per_axis("tile-size", args.tile_size.as_deref().unwrap_or(&[DEFAULT_TILE]), n_axes)
 }
 
-fn setup(args: &Args, input: Input, model: Pointwise) -> Result<Setup, BoxError> {
+fn setup(args: &Args, input: Input, model: Model) -> Result<Setup, BoxError> {
     let shape = input.spatial();
     let radius = model.spec().receptive_radius.clone();
     let window = args.window.clone().unwrap_or_else(|| if radius.is_some() { "crop" } else { "hann" }.to_owned());
-    let blend = if window == "crop" { Blend::Crop } else { window.parse::<NamedWindow>()?.into() };
-    let models = vec![model; usize::from(args.workers)];
+    let blend = match (window.as_str(), &radius) {
+        ("crop", _) => Blend::Crop,
+        // What a tile's edge has changed gets no weight.
+        (name, Some(radius)) => Blend::window(Inset::new(name.parse::<NamedWindow>()?, radius.clone())),
+        (name, None) => name.parse::<NamedWindow>()?.into(),
+    };
     let is_pointwise = radius.as_ref().is_some_and(|radius| radius.iter().all(|&radius| radius == 0));
     if is_pointwise && args.tile_size.is_none() && args.tile_overlap.is_none() && args.window.is_none() {
         let plan = TilePlan::for_pointwise(&shape, DEFAULT_TILE * DEFAULT_TILE)?;
-        return Ok(Setup { input, plan, blend, window, models });
+        return Ok(Setup { input, plan, blend, window, model });
     }
-    let tile = per_axis("tile-size", args.tile_size.as_deref().unwrap_or(&[DEFAULT_TILE]), shape.len())?;
+    let tile = tile_sizes(args, shape.len())?;
     let overlap = match (&args.tile_overlap, &radius, window.as_str()) {
         (Some(overlap), _, _) => per_axis("tile-overlap", overlap, shape.len())?,
         (None, Some(radius), "crop") => radius.iter().map(|radius| 2 * radius).collect(),
@@ -181,7 +185,7 @@ fn setup(args: &Args, input: Input, model: Pointwise) -> Result<Setup, BoxError>
         })
         .collect();
     let plan = TilePlan::new(&shape, &specs)?;
-    Ok(Setup { input, plan, blend, window, models })
+    Ok(Setup { input, plan, blend, window, model })
 }
 
 fn inference<'a>(
@@ -203,40 +207,25 @@ fn inference<'a>(
     }
 }
 
-type Begun = (Box<dyn VolumeSink>, Option<Journal>, usize);
-
-/// Begins the output, or goes on with it.
-fn begin(args: &Args, input: &Input, meta: &volkit_core::VolumeMeta, run: &str) -> Result<Begun, BoxError> {
-    let create = |partial| input.create(&args.output, meta, args.overwrite, partial);
-    if !files::can_resume(&args.output) {
-        if args.resume {
-            let what = "a compressed file can not be resumed; choose a name without .gz";
-            return Err(format!("{}: {what}", args.output.display()).into());
-        }
-        return Ok((create(None)?, None, 0));
-    }
-    let path = files::with_suffix(&args.output, ".partial.journal");
-    if args.resume
-        && let Some((journal, rows)) = Journal::resume(&path, run)?
-    {
-        return Ok((create(Some(Partial::Resume))?, Some(journal), rows));
-    }
-    let sink = create(Some(Partial::New))?;
-    Ok((sink, Some(Journal::begin(&path, run)?), 0))
-}
-
 /// Everything that the result depends on.
-fn identity(args: &Args, plan: &TilePlan, window: &str) -> Result<Vec<String>, BoxError> {
+fn identity(args: &Args, plan: &TilePlan, window: &str, model: &str) -> Result<Vec<String>, BoxError> {
     let stamp = |path: &std::path::Path| -> Result<String, BoxError> {
         let failed = |error| format!("{}: {error}", path.display());
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        let path = std::fs::canonicalize(path).map_err(failed)?;
-        Ok(format!("{} {} {:?}", path.display(), metadata.len(), metadata.modified().ok()))
+        let (file, data_set) = volkit_io::split_data_set(path);
+        let metadata = std::fs::metadata(&file).map_err(failed)?;
+        let file = std::fs::canonicalize(&file).map_err(failed)?;
+        Ok(format!("{} {data_set:?} {} {:?}", file.display(), metadata.len(), metadata.modified().ok()))
     };
     let mask = args.mask.as_deref().map(stamp).transpose()?.unwrap_or_default();
+    let shard = format!("{:?}", args.shard);
     let raw = format!("{:?} {} {}", args.raw_shape, args.raw_dtype, args.raw_offset);
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(vec![version, stamp(&args.input)?, mask, raw, format!("{plan:?}"), window.to_owned(), args.model.clone()])
+    Ok(vec![version, stamp(&args.input)?, mask, raw, format!("{plan:?}"), window.to_owned(), model.to_owned(), shard])
+}
+
+/// `[C, s0, ..]`, as it is printed.
+fn shape_of(input: &Input) -> Vec<usize> {
+    input.source.meta().shape().iter().rev().copied().collect()
 }
 
 fn report(plan: &TilePlan, window: &str, estimate: &MemoryEstimate, [input, output]: [Vec<usize>; 2]) -> Report {
@@ -251,6 +240,7 @@ fn report(plan: &TilePlan, window: &str, estimate: &MemoryEstimate, [input, outp
         overhead: plan.overhead(),
         batch: estimate.batch,
         estimate_bytes: estimate.total(),
+        shard_planes: None,
         done: None,
     }
 }

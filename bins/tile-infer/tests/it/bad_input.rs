@@ -8,6 +8,7 @@ fn messages_name_what_is_wrong() {
     bench.array("in.npy", &[1, 20, 20]);
     bench.array("flat.npy", &[2, 20]);
     std::fs::write(bench.path("text.npy"), "text").unwrap();
+    std::fs::write(bench.path("text.safetensors"), "text").unwrap();
     let mut cut = std::fs::read(bench.path("in.npy")).unwrap();
     cut.truncate(1000);
     std::fs::write(bench.path("cut.npy"), cut).unwrap();
@@ -19,7 +20,7 @@ fn messages_name_what_is_wrong() {
             "--input cut.npy --output o.npy --model mean",
             "cut.npy: shape = [20, 20, 1]: f32 voxel data ends after 1000 bytes",
         ),
-        ("--input in.npy --output o.npy --model net.safetensors", "this build reads no weight files"),
+        ("--input in.npy --output o.npy --model net.safetensors", "net.safetensors: no such file"),
         ("--input in.npy --output o.npy --model mean --tile-size 8 --tile-overlap 8", "axis 0: overlap = 8"),
         ("--input in.npy --output o.npy --model mean --tile-size 0", "axis 0: tile = 0"),
         ("--input in.npy --output o.npy --model mean --tile-size 8,8,8", "--tile-size takes 1 or 2 numbers, got 3"),
@@ -28,6 +29,12 @@ fn messages_name_what_is_wrong() {
         ("--input in.npy --output o.npy --model mean --spatial-axes 4", "does not have 4 spatial axes"),
         ("--input in.npy --output o.npy --model mean --max-memory 1kB", "1000 are allowed"),
         ("--input in.npy --output in.npy --model mean", "in.npy: exists already"),
+        ("--input in.npy --output o.npy --model net.xyz", "--model net.xyz: no model"),
+        ("--input in.npy --output o.npy --model text.safetensors", "text.safetensors"),
+        ("--input in.npy --output o.npy --model net.safetensors --mode exact --spatial-axes 1", "net.safetensors"),
+        ("--input in.npy --output o.npy --model mean --shard 0/4", "--shard needs a .zarr output"),
+        ("--input in.npy --output o.zarr --model mean --shard 0/4 --overwrite", "exclude each other"),
+        ("--input in.npy --output o.h5 --model mean --resume", "can not be resumed"),
         ("--input in.npy --output no/o.npy --model mean", "no/o.npy"),
         ("--input in.npy --output o.xyz --model mean", "no format to write has this suffix"),
         ("--input in.npy --output o.nii.gz --model mean --resume", "can not be resumed"),
@@ -43,6 +50,7 @@ fn messages_name_what_is_wrong() {
         }
     }
     assert_eq!(bench.run("--input in.npy").code, Some(2));
+    assert_eq!(bench.run("--input in.npy --output o.zarr --model mean --shard 4/4").code, Some(2));
     assert_eq!(bench.run("--input in.npy --output o.npy --model mean --batch 0").code, Some(2));
 }
 

@@ -1,31 +1,24 @@
 //! A folder with images made by code, and the program run in it.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use volkit_bench::{ProgramFolder, ProgramRun};
 use volkit_core::{Affine, Region, Volume, VolumeMeta, read_all};
 use volkit_io::{ReadOptions, WriteOptions};
 
-/// What a run printed and how it ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 /// A temporary folder to run in.
 pub(crate) struct Bench {
-    folder: tempfile::TempDir,
+    folder: ProgramFolder,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: ProgramFolder::new(env!("CARGO_BIN_EXE_tile-infer")).unwrap() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.path(name)
     }
 
     /// Writes a row-major array of numbers that look random; gives them.
@@ -50,31 +43,21 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tile-infer"));
-        command.current_dir(self.folder.path()).args(arguments.split_whitespace());
-        command
+        self.folder.command(arguments)
     }
 
     /// Runs the program with arguments separated by blanks.
-    pub(crate) fn run(&self, arguments: &str) -> Ran {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    pub(crate) fn run(&self, arguments: &str) -> ProgramRun {
+        ProgramRun::of(&mut self.command(arguments)).unwrap()
     }
 
     /// Runs the program, which must succeed.
-    pub(crate) fn done(&self, arguments: &str) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        ran
+    pub(crate) fn done(&self, arguments: &str) -> ProgramRun {
+        self.run(arguments).succeeded().unwrap()
     }
 
-    /// The names of all files, sorted.
+    /// Every file and folder, by relative path, sorted.
     pub(crate) fn listing(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
+        self.folder.listing().unwrap()
     }
 }

@@ -3,5 +3,8 @@
 
 mod bad_input;
 mod bench;
+mod networks;
 mod resume;
 mod runs;
+#[cfg(feature = "stores")]
+mod stores;
