@@ -1,0 +1,9 @@
+//! Posed pictures from files, and pictures to files. (Feature `files`.)
+
+mod orbit;
+mod picture;
+mod transforms;
+
+pub use orbit::{Orbit, Turntable};
+pub use picture::{PosedImage, write_png};
+pub use transforms::{TransformsOptions, read_transforms};

@@ -1,0 +1,12 @@
+//! Training of a scene from posed pictures, by the published rules of 3D Gaussian splatting.
+
+mod adam;
+mod config;
+mod densify;
+mod initial;
+mod random;
+mod trainer;
+
+pub use config::TrainerConfig;
+pub use initial::{scene_from_points, scene_scale};
+pub use trainer::{SplatTrainer, StepReport, TrainingView, psnr};

@@ -1,0 +1,12 @@
+//! Public behaviour of volkit-splat.
+#![allow(clippy::unwrap_used)]
+
+mod cameras;
+mod differences;
+mod extremes;
+#[cfg(feature = "files")]
+mod files;
+mod ply;
+mod protocol;
+mod reference;
+mod scenes;
