@@ -53,7 +53,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long)]
     pub(crate) compat: bool,
     /// How networks compute sums: exact, strict or fast-math
-    #[arg(long, value_name = "MODE", default_value = "exact", value_parser = parse_mode)]
+    #[arg(long, value_name = "MODE", default_value = "exact")]
     pub(crate) mode: Mode,
     /// Weights that the folder asks for and does not hold (.h5 or .safetensors)
     #[arg(long, value_name = "FILE")]
@@ -88,6 +88,9 @@ pub(crate) enum PhantomKind {
     /// A small MeshNet with seeded weights (.safetensors): its labels form regions and mean nothing
     #[command(name = "meshnet", after_help = "Example: volbench phantom meshnet net.safetensors --seed 7")]
     MeshNet(MeshNetArgs),
+    /// A SynthSeg network with seeded weights (.safetensors), as large as the published one: its labels mean nothing
+    #[command(name = "synthseg", after_help = "Example: volbench phantom synthseg synthseg_2.0.safetensors")]
+    SynthSeg(UNetArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -134,6 +137,22 @@ pub(crate) struct ShellsArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct UNetArgs {
+    /// Weights to write (.safetensors)
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Channels of the first level, 1 to 128
+    #[arg(long, default_value_t = 24)]
+    pub(crate) features: usize,
+    /// Levels, 1 to 8
+    #[arg(long, default_value_t = 5)]
+    pub(crate) levels: usize,
+    /// Which weights
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct MeshNetArgs {
     /// Weights to write (.safetensors)
     #[arg(value_name = "OUT")]
@@ -147,8 +166,4 @@ pub(crate) struct MeshNetArgs {
     /// Which weights
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-}
-
-fn parse_mode(text: &str) -> Result<Mode, String> {
-    Mode::from_name(text).ok_or_else(|| format!("expected one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }

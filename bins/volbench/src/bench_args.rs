@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use crate::suite::BenchSuite;
+use crate::suite::Suite;
 
 /// Runs two commands in turn (A B A B ..) and compares their time and memory.
 ///
@@ -45,9 +45,9 @@ pub(crate) struct CompareArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example: volbench run --suite kernels --suite io --out now.json")]
 pub(crate) struct RunArgs {
-    /// Which benchmarks; several times for several suites [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) suite: Vec<BenchSuite>,
+    /// Which benchmarks; several times for several suites [default: all but `memory`]
+    #[arg(long, value_name = "NAME", value_parser = Suite::parser())]
+    pub(crate) suite: Vec<String>,
     /// Report to write (JSON)
     #[arg(long, value_name = "JSON")]
     pub(crate) out: PathBuf,
@@ -57,7 +57,7 @@ pub(crate) struct RunArgs {
     /// Runs of each before the timed ones
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) warmup: usize,
-    /// Voxels along each axis of the volumes, 32 to 256 (`kernels` has sizes of its own)
+    /// Voxels along each axis of the volumes, 32 to 256 (`kernels` and `memory` have sizes of their own)
     #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u16).range(32..=256))]
     pub(crate) size: u16,
     /// Threads; 0 is one per core
@@ -89,4 +89,7 @@ pub(crate) struct GateArgs {
 pub(crate) struct ReportArgs {
     /// The report
     pub(crate) now: PathBuf,
+    /// Puts the table into this page instead, between the lines `<!-- report:begin -->` and `<!-- report:end -->`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use volkit_kernels::{Isa, Threads};
 use crate::bench_args::RunArgs;
 use crate::json_out::write_json;
 use crate::machine::Machine;
-use crate::suite::{BenchSuite, Setting};
+use crate::suite::{SUITES, Setting, Suite};
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BoxError> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
@@ -17,7 +17,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BoxError> {
     let plan = RunPlan::new().with_warmup(args.warmup).with_repeats(args.runs);
     let folder = tempfile::tempdir()?;
     let setting = Setting { size: usize::from(args.size), folder: folder.path(), threads: &threads };
-    let wanted = |suite: &BenchSuite| args.suite.is_empty() || args.suite.contains(suite);
+    let wanted = |suite: &Suite| {
+        if args.suite.is_empty() { !suite.is_heavy } else { args.suite.iter().any(|name| name == suite.name) }
+    };
     let mut report = BenchReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: facts(threads.count()),
@@ -25,18 +27,25 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BoxError> {
         warmup: args.warmup,
         ..BenchReport::default()
     };
-    for suite in BenchSuite::ALL.into_iter().filter(wanted) {
+    let once = RunPlan::new().with_warmup(0).with_repeats(1);
+    for suite in SUITES.iter().filter(|suite| wanted(suite)) {
+        let plan = if suite.is_heavy { &once } else { &plan };
         // One at a time: the memory of one is not that of another.
-        for make in suite.workloads(&setting) {
+        for make in (suite.workloads)(&setting) {
             let mut workload = make()?;
-            let series = record_in_turn(&mut [workload.as_mut()], &plan, &mut |_, _, _| {})?;
+            let series = record_in_turn(&mut [workload.as_mut()], plan, &mut |_, _, _| {})?;
             if !args.quiet {
                 for series in &series {
                     let median = series.wall().map_or(f64::NAN, |spread| spread.median);
-                    println!("{}: {:.3} ms", series.id, 1e3 * median);
+                    let peak =
+                        series.peak_bytes.map_or(String::new(), |bytes| format!(", {:.0} MB", bytes as f64 * 1e-6));
+                    println!("{}: {:.3} ms{peak}", series.id, 1e3 * median);
                 }
             }
             report.series.extend(series);
+        }
+        if let Some(print_tables) = suite.print_tables.filter(|_| !args.quiet) {
+            print_tables(&report.series)?;
         }
     }
     report.load_after = load_average();

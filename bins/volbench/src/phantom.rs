@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use volkit_bench::{Grid, HeadPhantom, Phantom, SeededMeshNet, ShellsPhantom};
+use volkit_bench::{Grid, HeadPhantom, Phantom, SeededMeshNet, SeededUNet, ShellsPhantom};
 use volkit_core::{BoxError, Volume};
 use volkit_io::{Image, WriteOptions};
 
@@ -20,6 +20,16 @@ pub(crate) fn run(args: &PhantomArgs) -> Result<ExitCode, BoxError> {
             write(&shells.generate()?, &args.grid)?;
         }
         PhantomKind::MeshNet(args) => write_network(args)?,
+        PhantomKind::SynthSeg(args) => {
+            let net = SeededUNet::new().with_features(args.features).with_levels(args.levels).with_seed(args.seed);
+            volkit_io::write_safetensors(&args.out, &net.generate()?)?;
+            println!(
+                "{}: SynthSeg with seeded weights, {} levels, {} features; its labels mean nothing",
+                args.out.display(),
+                args.levels,
+                args.features
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,10 +6,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use volkit_core::DType;
 use volkit_geom::{Order, Orientation};
 
-/// Converts, describes and compares volumes (NIfTI, MGH, Analyze, npz).
+/// Converts, describes and compares volumes (NIfTI, MGH, Analyze, npz, HDF5, Zarr).
 ///
 /// The content of a file decides how it is read, the suffix of an output how it is written: .nii, .nii.gz, .hdr/.img,
-/// .mgh, .mgz, .npy, .npz. Exit status: 0 when all is well, 1 when something failed or differs, 2 for a wrong command
+/// .mgh, .mgz, .npy, .npz, .h5, .zarr. Exit status: 0 when all is well, 1 when something failed or differs, 2 for a wrong command
 /// line.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -26,7 +26,11 @@ pub(crate) enum Command {
     Weights(WeightsArgs),
 }
 
-/// Converts a volume to another format, element type, orientation or spacing.
+/// Converts a volume to another format, element type, orientation or spacing; an HDF5 file to a Zarr store.
+///
+/// A whole HDF5 file (no data set named) with an output that ends in .zarr becomes a store with the same groups, arrays
+/// and attributes: streamed, in memory that does not grow with the file. It is written as OUT.partial with a journal
+/// beside it; the same command goes on with it when it was interrupted, and does nothing when it is done.
 ///
 /// Header fields (description, intent, units, both forms with their codes, extensions) are kept unless their meaning
 /// changes. The output appears under its name only when it is complete.
@@ -34,7 +38,10 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:\n  volconv convert scan.mgz scan.nii.gz\n  \
                         volconv convert scan.nii.gz out.nii.gz --orient RAS --spacing 1,1,1\n  \
                         volconv convert labels.nii.gz out.nii.gz --spacing 2 --order 0\n  \
-                        volconv convert scan.nii.gz bytes.nii.gz --dtype u8 --rescale")]
+                        volconv convert scan.nii.gz bytes.nii.gz --dtype u8 --rescale\n  \
+                        volconv convert images.h5 images.zarr --chunk frame --verify\n  \
+                        volconv convert images.h5:/day1/t1 t1.nii.gz\n  \
+                        volconv convert scan.nii.gz scan.zarr --chunk 64,64,64")]
 pub(crate) struct ConvertArgs {
     /// Volume to read
     #[arg(value_name = "IN")]
@@ -65,6 +72,35 @@ pub(crate) struct ConvertArgs {
     /// Samples at a coarser spacing without smoothing first
     #[arg(long, requires = "spacing")]
     pub(crate) no_smooth: bool,
+    /// Data set or array to read from a file that holds several [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Chunks of a .zarr or .h5 output: lengths per axis (of a volume x,y,z; of HDF5 to Zarr in the order of the data
+    /// set, last axis fastest, 0 for a whole axis). For HDF5 to Zarr also keep (those of the data set) or frame (one
+    /// image a chunk) [default: frame for u8 data of four axes or more, else keep]
+    #[arg(long, value_name = "N,N,..|keep|frame", value_parser = chunk)]
+    pub(crate) chunk: Option<Chunk>,
+    /// Codec of HDF5 to Zarr
+    #[arg(long, value_name = "NAME", default_value = "blosc", value_parser = ["blosc", "zstd", "gzip", "none"])]
+    pub(crate) codec: String,
+    /// Version of the Zarr format of HDF5 to Zarr
+    #[arg(long, value_name = "2|3", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) zarr_version: u8,
+    /// Reads every chunk back and compares it with the source by CRC-32 (HDF5 to Zarr)
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Goes on with an interrupted conversion of HDF5 to Zarr; that is what happens without this option, too
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// Threads of HDF5 to Zarr [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Prints a report as JSON (HDF5 to Zarr): arrays, time of each stage, peak memory
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Shows no progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
     /// Replaces the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -135,6 +171,25 @@ pub(crate) struct WeightsArgs {
     /// Replaces the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+/// What `--chunk` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Chunk {
+    Keep,
+    Frame,
+    Lengths(Vec<usize>),
+}
+
+fn chunk(text: &str) -> Result<Chunk, String> {
+    match text {
+        "keep" => Ok(Chunk::Keep),
+        "frame" => Ok(Chunk::Frame),
+        _ => {
+            let lengths: Result<Vec<usize>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+            lengths.map(Chunk::Lengths).map_err(|_| "must be keep, frame or whole numbers".to_owned())
+        }
+    }
 }
 
 fn dtype(name: &str) -> Result<DType, String> {

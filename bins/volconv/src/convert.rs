@@ -4,16 +4,20 @@ use std::process::ExitCode;
 
 use volkit_core::{BoxError, DType, Volume, Voxels};
 use volkit_geom::{Gaussian, Grid, Order, Orientation, Outside, Resampling, coarsening_sigma, reorient, resample};
-use volkit_io::{WriteOptions, read, write};
+use volkit_io::{ReadOptions, WriteOptions, read_with, write};
 
-use crate::args::ConvertArgs;
+use crate::args::{Chunk, ConvertArgs};
+use crate::convert_store;
 
 pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, BoxError> {
+    if convert_store::is_meant(args) {
+        return convert_store::run(args);
+    }
     // Before the work: whoever forgot the option should know at once.
     if !args.overwrite && args.output.exists() {
         return Err(format!("{}: exists already; --overwrite replaces it", args.output.display()).into());
     }
-    let image = read(&args.input)?;
+    let image = read_with(&args.input, &ReadOptions::new().with_data_set(args.dataset.clone()))?;
     for warning in image.warnings() {
         eprintln!("volconv: {}: warning: {warning}", args.input.display());
     }
@@ -26,6 +30,11 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, BoxError> {
     let mut options = WriteOptions::new().with_rescale(args.rescale).with_overwrite(args.overwrite);
     if let Some(dtype) = args.dtype {
         options = options.with_dtype(dtype);
+    }
+    match &args.chunk {
+        Some(Chunk::Lengths(lengths)) => options = options.with_chunk(Some(lengths.clone())),
+        Some(_) => return Err("--chunk of a volume takes lengths, x,y,z".into()),
+        None => {}
     }
     let report = write(&args.output, &image, &options)?;
     for warning in &report.warnings {

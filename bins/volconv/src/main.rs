@@ -3,6 +3,7 @@
 
 mod args;
 mod convert;
+mod convert_store;
 mod diff;
 mod diff_tables;
 mod diff_volumes;

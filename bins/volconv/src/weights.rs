@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use half::f16;
-use sha2::{Digest as _, Sha256};
 use volkit_core::{Array, ArrayStore, BoxError, MemoryStore};
-use volkit_io::{IoError, KerasStore, SafetensorsStore, write_safetensors};
+use volkit_io::{IoError, KerasStore, SafetensorsStore, sha256_file, write_safetensors};
 
 use crate::args::WeightsArgs;
 
@@ -76,7 +75,7 @@ fn convert(input: &Path, output: &Path, half: bool) -> Result<(), BoxError> {
     }
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     copy.set_metadata(SOURCE_NAME_KEY, name);
-    copy.set_metadata(SOURCE_KEY, sha256(input)?);
+    copy.set_metadata(SOURCE_KEY, sha256_file(input)?);
     write_safetensors(output, &copy)?;
     let n_arrays = copy.arrays().len();
     let dtype = if half && n_kept < n_arrays { "f16" } else { "f32" };
@@ -91,14 +90,6 @@ fn to_half(values: &[f32]) -> Option<Vec<f16>> {
         (half.is_finite() == value.is_finite()).then_some(half)
     };
     values.iter().map(nearest).collect()
-}
-
-fn sha256(path: &Path) -> Result<String, BoxError> {
-    let in_file = |error: std::io::Error| format!("{}: can not read: {error}", path.display());
-    let mut digest = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(in_file)?;
-    std::io::copy(&mut file, &mut digest).map_err(in_file)?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Checksums of voxels, as the golden folders define them.
 
-use sha2::{Digest as _, Sha256};
 use volkit_core::{BoxError, DType, Voxels, VoxelsRef};
+use volkit_io::sha256;
 
 /// SHA-256 of the elements as little-endian bytes, in lower-case hex.
 pub(crate) fn sha256_le(voxels: VoxelsRef<'_>) -> String {
@@ -36,10 +36,6 @@ fn sum_of_parts(re: f64, im: f64) -> [f64; 2] {
 pub(crate) fn sha256_f64(values: &[f64]) -> String {
     let bytes = |x: &f64| if x.is_nan() { 0x7FF8_0000_0000_0000u64.to_le_bytes() } else { x.to_le_bytes() };
     sha256(&values.iter().flat_map(bytes).collect::<Vec<u8>>())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The element type that NumPy calls so (`<i2`, `|u1`, `>f4`), or one of the names of the golden folders.

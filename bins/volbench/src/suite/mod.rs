@@ -3,11 +3,15 @@
 mod geom;
 mod io;
 mod kernels;
+mod memory;
 mod seg;
+mod synthseg;
+mod tiling;
 
 use std::path::Path;
 
-use volkit_bench::{Grid, HeadPhantom, Workload};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use volkit_bench::{Grid, HeadPhantom, Series, Workload};
 use volkit_core::{BoxError, Volume};
 use volkit_kernels::Threads;
 
@@ -45,28 +49,51 @@ const HEAD_MM: f64 = 208.0;
 /// Makes a workload with all that it needs.
 pub(crate) type Make<'a> = Box<dyn FnOnce() -> Result<Box<dyn Workload + 'a>, BoxError> + 'a>;
 
-/// A group of benchmarks; its name begins their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum BenchSuite {
-    /// Convolutions of the SynthSeg network, by mode
-    Kernels,
-    /// Preparation and post-processing of SynthSeg
-    Seg,
-    /// Volumes to and from files
-    Io,
-    /// Resampling and reorientation
-    Geom,
+/// Prints what recorded series say.
+pub(crate) type PrintTables = fn(&[Series]) -> Result<(), BoxError>;
+
+/// A group of benchmarks.
+#[derive(Clone, Copy)]
+pub(crate) struct Suite {
+    /// Begins the ids of its benchmarks.
+    pub(crate) name: &'static str,
+    /// What is measured, for the help.
+    about: &'static str,
+    /// Takes minutes and much memory: run only when asked for, once and without warm-up.
+    pub(crate) is_heavy: bool,
+    pub(crate) workloads: for<'a> fn(&'a Setting<'a>) -> Vec<Make<'a>>,
+    /// Prints tables of its series, after they are recorded.
+    pub(crate) print_tables: Option<PrintTables>,
 }
 
-impl BenchSuite {
-    pub(crate) const ALL: [Self; 4] = [Self::Kernels, Self::Seg, Self::Io, Self::Geom];
+/// Every suite. A new one is a module with a function `workloads` and a line here.
+pub(crate) const SUITES: [Suite; 7] = [
+    light("kernels", "convolutions of the SynthSeg network, by mode", kernels::workloads),
+    light("seg", "preparation and post-processing of SynthSeg", seg::workloads),
+    light("io", "volumes to and from files", io::workloads),
+    light("geom", "resampling and reorientation", geom::workloads),
+    light("synthseg", "the SynthSeg network by mode, and whole runs on a phantom", synthseg::workloads),
+    Suite {
+        print_tables: Some(tiling::print_tables),
+        ..light("tiling", "a network whole and in tiles; prints tables of docs/tiling.md", tiling::workloads)
+    },
+    Suite {
+        is_heavy: true,
+        ..light("memory", "peak memory of whole SynthSeg runs at 96^3, 192^3, 256^3 (minutes)", memory::workloads)
+    },
+];
 
-    pub(crate) fn workloads<'a>(self, setting: &'a Setting<'a>) -> Vec<Make<'a>> {
-        match self {
-            Self::Kernels => kernels::workloads(setting),
-            Self::Seg => seg::workloads(setting),
-            Self::Io => io::workloads(setting),
-            Self::Geom => geom::workloads(setting),
-        }
+const fn light(
+    name: &'static str,
+    about: &'static str,
+    workloads: for<'a> fn(&'a Setting<'a>) -> Vec<Make<'a>>,
+) -> Suite {
+    Suite { name, about, is_heavy: false, workloads, print_tables: None }
+}
+
+impl Suite {
+    /// The suites as values of a flag.
+    pub(crate) fn parser() -> PossibleValuesParser {
+        SUITES.map(|suite| PossibleValue::new(suite.name).help(suite.about)).into()
     }
 }

@@ -35,7 +35,7 @@ fn label<'a>(setting: &'a Setting<'a>, fast: bool) -> Result<Box<dyn Workload + 
     let voxels = size.iter().product::<usize>() as f64;
     // Post-processing works in place: each run begins with a copy.
     let run = move || {
-        black_box(postprocess(posteriors.clone(), None, structures, &placement, &options)?);
+        black_box(postprocess(&posteriors, None, structures, &placement, &options)?);
         Ok(())
     };
     let way = if fast { "fast" } else { "default" };

@@ -4,6 +4,7 @@
 mod convert;
 mod diff;
 mod info;
+mod stores;
 mod weights;
 
 use std::path::Path;

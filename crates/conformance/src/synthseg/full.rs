@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use volkit_core::{BoxError, SilentProgress};
 use volkit_io::SafetensorsStore;
-use volkit_seg::{Networks, SegmentationNet, SynthSeg, SynthSegOptions};
+use volkit_seg::{NetworkBuild, Networks, SegmentationNet, SynthSeg, SynthSegOptions};
 
 use super::runs::differing;
 use super::tensors::{Channels, Kept, Tensor, VoxelValues, compare};
@@ -50,7 +50,8 @@ fn case(fixture: &Fixture<'_>, base: &Path, entry: &Entry<'_>) -> Result<Outcome
         let made_by = entry.text("weights")?;
         return Ok(Outcome::Skipped(format!("needs the weights of '{made_by}', given with --model")));
     };
-    let net = SegmentationNet::from_store_for(open_weights(model)?.as_ref(), fixture.conv())?;
+    let net =
+        SegmentationNet::from_store(open_weights(model)?.as_ref(), &NetworkBuild::new().with_conv(fixture.conv()))?;
     let store = SafetensorsStore::open(base.with_extension("safetensors"))?;
     let scan = fixture.input(entry.text("input")?.split(' ').next().unwrap_or_default())?;
     let options = SynthSegOptions::new().with_compat(fixture.compat).with_keep_posteriors(true);
@@ -66,7 +67,8 @@ fn case(fixture: &Fixture<'_>, base: &Path, entry: &Entry<'_>) -> Result<Outcome
     check.within("the input", of_input.into_result(String::new()).error.unwrap_or(f64::NAN), PREPARED);
     let whole = SynthSeg::new(Networks::new(net));
     let output = whole.segment_prepared(prepared, &options, &fixture.threads, &SilentProgress)?;
-    let channels = Channels::of(output.posteriors.as_ref().ok_or("posteriors are kept")?)?;
+    let volume = output.posteriors.as_ref().ok_or("posteriors are kept")?.to_volume()?;
+    let channels = Channels::of(&volume)?;
     let tensor = Tensor::read(&store, "final_posterior_stride16")?;
     compare(&mut check, "posteriors", (&tensor, STRIDE, [0; 3]), &channels, Kept::Whole);
     labels(&mut check, base, entry, &output)?;

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use volkit_core::{ArrayStore, BoxError};
 use volkit_io::SafetensorsStore;
-use volkit_seg::{LayerValues, Posteriors, SegmentationNet};
+use volkit_seg::{LayerValues, NetworkBuild, Posteriors, SegmentationNet};
 
 use super::Fixture;
 use super::tensors::Tensor;
@@ -54,7 +54,7 @@ struct Layers {
 impl Layers {
     fn compute(fixture: &Fixture<'_>, store: &SafetensorsStore) -> Result<Self, BoxError> {
         let weights = fixture.weights("v2")?;
-        let net = SegmentationNet::from_store_for(weights.as_ref(), fixture.conv())?;
+        let net = SegmentationNet::from_store(weights.as_ref(), &NetworkBuild::new().with_conv(fixture.conv()))?;
         let input = Tensor::read(store, "input")?;
         let layers = net.layers(&input.x_fastest(), input.size, &fixture.threads)?;
         let last = layers.last().ok_or("a network without layers")?;

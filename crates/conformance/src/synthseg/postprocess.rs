@@ -64,7 +64,7 @@ impl Case<'_> {
             .with_fast(self.entry.flag("fast")?)
             .with_compat(self.fixture.compat)
             .with_keep_posteriors(true);
-        Ok(postprocess(posteriors, parcellation.as_ref(), Structures::v2(), &placement, &options)?)
+        Ok(postprocess(&posteriors, parcellation.as_ref(), Structures::v2(), &placement, &options)?)
     }
 
     /// Posteriors that are stored in 8 bits.
@@ -142,9 +142,9 @@ impl Case<'_> {
 
     fn posteriors(&self) -> Result<Outcome, BoxError> {
         let (tensor, done) = (self.tensor()?, self.done()?);
-        let volume = done.posteriors.as_ref().ok_or("posteriors are kept")?;
+        let volume = done.posteriors.as_ref().ok_or("posteriors are kept")?.to_volume()?;
         let mut check = Check::new();
-        compare(&mut check, "posteriors", (&tensor, STRIDE, [0; 3]), &Channels::of(volume)?, Kept::Whole);
+        compare(&mut check, "posteriors", (&tensor, STRIDE, [0; 3]), &Channels::of(&volume)?, Kept::Whole);
         Ok(check.into())
     }
 }

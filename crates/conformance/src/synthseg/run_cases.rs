@@ -64,8 +64,8 @@ pub(super) fn labels(run: &Run<'_>) -> Result<Outcome, BoxError> {
 
 pub(super) fn posteriors(run: &Run<'_>) -> Result<Outcome, BoxError> {
     let (output, (alike, _)) = (&run.done()?.output, run.alike()?);
-    let volume = output.posteriors.as_ref().ok_or("posteriors are kept")?;
-    let channels = Channels::of(volume)?;
+    let volume = output.posteriors.as_ref().ok_or("posteriors are kept")?.to_volume()?;
+    let channels = Channels::of(&volume)?;
     let tensor = Tensor::read(&run.tensors(alike)?, "posteriors_stride")?;
     let mut check = Check::new();
     compare(&mut check, "posteriors", (&tensor, run.stride(alike)?, [0; 3]), &channels, Kept::Whole);

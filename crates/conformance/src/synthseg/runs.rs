@@ -5,7 +5,9 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value};
 use volkit_core::{ArrayStore as _, BoxError, SilentProgress, Volume};
 use volkit_io::SafetensorsStore;
-use volkit_seg::{Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegOptions, SynthSegOutput};
+use volkit_seg::{
+    NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegOptions, SynthSegOutput,
+};
 
 use super::tensors::Channels;
 use super::{Fixture, POSTERIOR, object, preprocess, robust, run_cases};
@@ -127,8 +129,10 @@ impl Run<'_> {
             let turned = robust::turned(self.fixture, scan, options, &self.labels(self.name)?)?;
             return Ok((turned.net, turned.note));
         }
-        let net =
-            SegmentationNet::from_store_for(self.fixture.weights(self.flags.model())?.as_ref(), self.fixture.conv())?;
+        let net = SegmentationNet::from_store(
+            self.fixture.weights(self.flags.model())?.as_ref(),
+            &NetworkBuild::new().with_conv(self.fixture.conv()),
+        )?;
         Ok((net, String::new()))
     }
 
@@ -138,14 +142,17 @@ impl Run<'_> {
         if !self.flags.parc {
             return Ok(networks);
         }
-        Ok(networks.with_parcellation(ParcellationNet::from_store_for(
+        Ok(networks.with_parcellation(ParcellationNet::from_store(
             self.fixture.weights("parc")?.as_ref(),
-            self.fixture.conv(),
+            &NetworkBuild::new().with_conv(self.fixture.conv()),
         )?))
     }
 
     pub(super) fn quality(&self) -> Result<QualityNet, BoxError> {
-        Ok(QualityNet::from_store_for(self.fixture.weights("qc")?.as_ref(), self.fixture.conv())?)
+        Ok(QualityNet::from_store(
+            self.fixture.weights("qc")?.as_ref(),
+            &NetworkBuild::new().with_conv(self.fixture.conv()),
+        )?)
     }
 
     pub(super) fn scan(&self) -> Result<Volume, BoxError> {
@@ -220,7 +227,8 @@ pub(super) fn differing(
     wanted: &[i32],
     plain: impl Fn(i32) -> i32,
 ) -> Result<(usize, usize), BoxError> {
-    let posteriors = Channels::of(output.posteriors.as_ref().ok_or("posteriors are kept")?)?;
+    let volume = output.posteriors.as_ref().ok_or("posteriors are kept")?.to_volume()?;
+    let posteriors = Channels::of(&volume)?;
     let got = output.labels.as_slice::<i32>().ok_or("labels are i32")?;
     if got.len() != wanted.len() {
         return Err(format!("{} labels, expected {}", got.len(), wanted.len()).into());
