@@ -6,6 +6,7 @@ mod arrows;
 mod ci;
 mod demo;
 mod failure;
+mod interop;
 mod manifest;
 mod neon;
 mod peers;
@@ -33,6 +34,12 @@ const TASKS: &[Task] = &[
     Task { name: "demo", summary: "a phantom head, segmented and drawn", help: demo::HELP, run: demo::run },
     Task { name: "arrows", summary: "the crate map of docs/ARCHITECTURE.md", help: arrows::HELP, run: arrows::run },
     Task { name: "neon", summary: "the kernels' tests for aarch64, under qemu", help: neon::HELP, run: neon::run },
+    Task {
+        name: "interop",
+        summary: "files between ours and Python's programs",
+        help: interop::HELP,
+        run: interop::run,
+    },
     Task { name: "peers", summary: "volkit against the programs people use now", help: peers::HELP, run: peers::run },
 ];
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use self::options::Options;
+pub(crate) use self::options::default_folder;
 use crate::failure::{Failure, Outcome};
 use crate::process;
 use crate::repo::Repo;
@@ -13,6 +14,9 @@ use crate::repo::Repo;
 pub(crate) const HELP: &str = "\
 cargo xtask peers meshnet --model FILE --image FILE [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers unet --model FILE --size X,Y,Z [--runs N] [--threads N] [--modes M,..] [--engines E,..] [--dir FOLDER]
+cargo xtask peers tiling [--size N,N,..] [--runs N] [--threads N] [--modes M,..] [--dir FOLDER]
+cargo xtask peers io [--runs N] [--threads N] [--dir FOLDER]
+cargo xtask peers zarr [--runs N] [--threads N] [--dir FOLDER]
 
 meshnet runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A
 B), and prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels
@@ -21,10 +25,18 @@ agree. The scan must be conformed already (256^3, 1 mm, LIA): the PyTorch progra
 unet times forward passes of a SynthSeg network over an image of noise, engine after engine, all loaded and warm, and
 prints the medians, their ratios to ours, and how far the posteriors are apart.
 
+tiling times the network 16-32-64-32-1 over square images of noise, directly and tile by tile (tiles of 512, overlap
+128), beside PyTorch and MONAI's sliding window, all warm, and prints the same.
+
+io reads and writes .nii.gz files of 256^3 voxels, which it makes, with our `iotime`, nibabel and SimpleITK in turn.
+
+zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3) with our example `zarr_speed`,
+zarr-python and tensorstore, in turn, and prints seconds of each run, the medians and their ratios to ours.
+
   --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
   --image FILE    the scan
-  --size X,Y,Z    voxels of the image
-  --runs N        runs of each program (default 2; unet 5)
+  --size X,Y,Z    voxels of the image; tiling: lengths of the square images (default 512,1024,2048)
+  --runs N        runs of each program (default 2; the others 5)
   --threads N     threads of each program (default: all cores)
   --modes M,..    our modes (default exact)
   --engines E,..  torch, torch-first, tensorflow, onnxruntime, openvino, openvino-bf16 (default: all but torch-first)
@@ -70,6 +82,27 @@ const COMPARISONS: &[Comparison] = &[
         ],
         run: unet,
     },
+    Comparison {
+        name: "tiling",
+        script: "tiling.py",
+        modules: &["torch", "numpy", "monai", "safetensors"],
+        packages: &["torch", "numpy", "monai", "safetensors"],
+        run: tiling,
+    },
+    Comparison {
+        name: "io",
+        script: "io.py",
+        modules: &["numpy", "nibabel", "SimpleITK"],
+        packages: &["numpy", "nibabel", "SimpleITK"],
+        run: io,
+    },
+    Comparison {
+        name: "zarr",
+        script: "zarr.py",
+        modules: &["numpy", "zarr", "tensorstore"],
+        packages: &["numpy", "zarr", "tensorstore"],
+        run: zarr,
+    },
 ];
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Outcome {
@@ -82,34 +115,57 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Outcome {
     };
     let options = Options::parse(rest)?;
     options.check_for(comparison.name)?;
-    let python = environment(&options.folder()?, comparison)?;
+    let python = environment(&options.folder()?, comparison.modules, comparison.packages)?;
     let out = repo.path("out/peers").join(comparison.name);
     std::fs::create_dir_all(&out).map_err(|e| Failure::io(&out, &e))?;
     let mut command = Command::new(python);
     command.arg(repo.path("xtask/peers").join(comparison.script));
-    command.args(["--model", &options.model, "--threads", &options.threads]).arg("--out").arg(out);
+    command.args(["--threads", &options.threads]).arg("--out").arg(out);
     (comparison.run)(repo, &options, command)
 }
 
 fn meshnet(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
     process::run(&mut repo.cargo(&["build", "--release", "-p", "synthseg"]))?;
-    command.arg("--synthseg").arg(repo.target_dir()?.join("release/synthseg"));
+    command.args(["--model", &options.model]).arg("--synthseg").arg(repo.target_dir()?.join("release/synthseg"));
     command.args(["--image", &options.image, "--runs", options.runs_or("2")]);
     process::run(&mut command)
 }
 
 fn unet(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
     process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-forward"]))?;
-    command.arg("--forward").arg(repo.target_dir()?.join("release/forward"));
+    command.args(["--model", &options.model]).arg("--forward").arg(repo.target_dir()?.join("release/forward"));
     command.args(["--size", &options.size, "--runs", options.runs_or("5")]);
     command.args(["--modes", &options.modes, "--engines", &options.engines]);
     process::run(&mut command)
 }
 
+fn tiling(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-tile", "--bin", "net-forward"]))?;
+    command.arg("--forward").arg(repo.target_dir()?.join("release/net-forward"));
+    let sizes = if options.size.is_empty() { "512,1024,2048" } else { &options.size };
+    command.args(["--sizes", sizes, "--runs", options.runs_or("5"), "--modes", &options.modes]);
+    process::run(&mut command)
+}
+
+fn io(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-io", "--no-default-features"]))?;
+    command.arg("--iotime").arg(repo.target_dir()?.join("release/iotime"));
+    command.args(["--runs", options.runs_or("5")]).env("RAYON_NUM_THREADS", &options.threads);
+    process::run(&mut command)
+}
+
+fn zarr(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    let build = ["build", "--release", "-p", "volkit-io", "--features", "zarr", "--example", "zarr_speed"];
+    process::run(&mut repo.cargo(&build))?;
+    command.arg("--program").arg(repo.target_dir()?.join("release/examples/zarr_speed"));
+    command.args(["--runs", options.runs_or("5")]);
+    process::run(&mut command)
+}
+
 /// The Python of the environment, which is made or completed where something is missing.
-fn environment(folder: &Path, comparison: &Comparison) -> Outcome<PathBuf> {
+pub(crate) fn environment(folder: &Path, modules: &[&str], packages: &[&str]) -> Outcome<PathBuf> {
     let python = folder.join("bin/python3");
-    let check = format!("import {}", comparison.modules.join(", "));
+    let check = format!("import {}", modules.join(", "));
     if process::output_of(&python.to_string_lossy(), &["-c", &check]).is_some() {
         return Ok(python);
     }
@@ -117,7 +173,7 @@ fn environment(folder: &Path, comparison: &Comparison) -> Outcome<PathBuf> {
     if !python.exists() {
         process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     }
-    process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(comparison.packages))?;
+    process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
     process::run(Command::new(&python).args(["-c", &check]))?;
     Ok(python)
 }

@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask ci`.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::tally::Tally;
@@ -35,10 +36,21 @@ const VERIFIED: &[&str] = &["volkit-core", "volkit-kernels"];
 /// Features that need a toolkit or a system that a plain machine lacks.
 const NOT_HERE: &[&str] = &["cuda", "metal"];
 
+/// Needs the HDF5 library of the system with its headers, which `.ci/run` installs where it can.
+const HDF5_C: &str = "hdf5-c";
+
+/// Whether the system has that library where its build script looks.
+fn has_hdf5_library() -> bool {
+    std::env::var_os("HDF5_DIR").is_some()
+        || process::output_of("pkg-config", &["--exists", "hdf5"]).is_some()
+        || ["/usr/include/hdf5/serial/hdf5.h", "/usr/include/hdf5.h"].iter().any(|header| Path::new(header).exists())
+}
+
 /// Every feature of every package that builds on any machine: `--features volkit-core/testing,..`.
-fn wide_features(packages: &[Package]) -> String {
+fn wide_features(packages: &[Package], with_hdf5_c: bool) -> String {
     let features = packages.iter().flat_map(|package| {
-        let names = package.manifest.features().into_iter().filter(|f| *f != "default" && !NOT_HERE.contains(f));
+        let here = |f: &&str| *f != "default" && !NOT_HERE.contains(f) && (with_hdf5_c || *f != HDF5_C);
+        let names = package.manifest.features().into_iter().filter(here);
         names.map(|f| format!("{}/{f}", package.name())).collect::<Vec<_>>()
     });
     features.collect::<Vec<_>>().join(",")
@@ -47,7 +59,7 @@ fn wide_features(packages: &[Package]) -> String {
 /// A `cargo` command on the whole workspace with those features.
 fn cargo_wide(repo: &Repo, args: &[&str]) -> Outcome<Command> {
     let mut command = repo.cargo(args);
-    command.args(["--workspace", "--features", &wide_features(&repo.packages()?)]);
+    command.args(["--workspace", "--features", &wide_features(&repo.packages()?, has_hdf5_library())]);
     Ok(command)
 }
 
@@ -58,7 +70,11 @@ fn fmt(repo: &Repo, _: &mut Tally) -> Outcome {
 fn clippy(repo: &Repo, _: &mut Tally) -> Outcome {
     clippy_with(repo, &["--no-default-features"])?;
     clippy_with(repo, &[])?;
-    clippy_with(repo, &["--features", &wide_features(&repo.packages()?)])
+    let with_hdf5_c = has_hdf5_library();
+    if !with_hdf5_c {
+        println!("skipped: feature {HDF5_C}: there is no HDF5 library with headers here (Debian: libhdf5-dev)");
+    }
+    clippy_with(repo, &["--features", &wide_features(&repo.packages()?, with_hdf5_c)])
 }
 
 fn clippy_with(repo: &Repo, features: &[&str]) -> Outcome {
@@ -142,9 +158,9 @@ mod tests {
 
     #[test]
     fn features_that_need_a_gpu_toolkit_stay_off() {
-        let text =
-            "[package]\nname = \"volkit-a\"\n[features]\ndefault = [\"x\"]\nx = []\ncuda = []\ny = []\nmetal = []\n";
+        let text = "[package]\nname = \"volkit-a\"\n[features]\ndefault = [\"x\"]\nx = []\ncuda = []\ny = []\nmetal = []\nhdf5-c = []\n";
         let package = Package { folder: "crates/a".into(), manifest: Manifest::parse(text) };
-        assert_eq!(wide_features(&[package]), "volkit-a/x,volkit-a/y");
+        assert_eq!(wide_features(std::slice::from_ref(&package), false), "volkit-a/x,volkit-a/y");
+        assert_eq!(wide_features(&[package], true), "volkit-a/x,volkit-a/y,volkit-a/hdf5-c");
     }
 }
