@@ -30,7 +30,7 @@ tiling times the network 16-32-64-32-1 over square images of noise, directly and
 
 io reads and writes .nii.gz files of 256^3 voxels, which it makes, with our `iotime`, nibabel and SimpleITK in turn.
 
-zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3) with our example `zarr_speed`,
+zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3) with our `zarrtime`,
 zarr-python and tensorstore, in turn, and prints seconds of each run, the medians and their ratios to ours.
 
   --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
@@ -155,9 +155,9 @@ fn io(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
 }
 
 fn zarr(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
-    let build = ["build", "--release", "-p", "volkit-io", "--features", "zarr", "--example", "zarr_speed"];
+    let build = ["build", "--release", "-p", "volkit-benches-io", "--features", "zarr", "--bin", "zarrtime"];
     process::run(&mut repo.cargo(&build))?;
-    command.arg("--program").arg(repo.target_dir()?.join("release/examples/zarr_speed"));
+    command.arg("--program").arg(repo.target_dir()?.join("release/zarrtime"));
     command.args(["--runs", options.runs_or("5")]);
     process::run(&mut command)
 }

@@ -152,7 +152,7 @@ impl SynthSeg {
     /// `options` must be those that the scan was prepared with. Stages: those of the networks, `post-processing`.
     ///
     /// # Errors
-    /// As [`Networks::run`] and [`postprocess`].
+    /// As [`Networks::run`] and [`crate::postprocess`].
     pub fn segment_prepared(
         &self,
         scan: PreparedScan,

@@ -1,4 +1,4 @@
-//! Times reading and writing of a whole Zarr array: `zarr_speed STORE OUT RUNS` reads the array in STORE and writes it to
+//! Times reading and writing of a whole Zarr array: `zarrtime STORE OUT RUNS` reads the array in STORE and writes it to
 //! OUT with the same chunks, zstd level 3 without checksum, RUNS times, and prints seconds of each as JSON.
 
 use std::time::Instant;
@@ -9,7 +9,7 @@ use volkit_io::{Limits, ZarrArray, ZarrCodec, ZarrSpec};
 fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().collect();
     let [_, store, out, runs] = args.as_slice() else {
-        return Err("zarr_speed STORE OUT RUNS".into());
+        return Err("zarrtime STORE OUT RUNS".into());
     };
     let array = ZarrArray::open(store, &Limits::default())?;
     let origin = vec![0; array.shape().len()];
