@@ -1,5 +1,6 @@
 //! How activations lie in memory.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::KernelError;
@@ -143,6 +144,20 @@ impl<'a> Planes<'a> {
     #[must_use]
     pub fn data(&self) -> &'a [f32] {
         self.data
+    }
+
+    /// Plane `z` of the memory without its padding, `[height][width][channels]`.
+    ///
+    /// # Panics
+    /// When a ring of no slots is asked for a plane.
+    #[must_use]
+    pub fn dense_plane(&self, z: usize) -> Cow<'a, [f32]> {
+        let Self { layout, data, .. } = *self;
+        if layout.pad_w == 0 {
+            let start = layout.row_offset(z, 0);
+            return Cow::Borrowed(&data[start..start + layout.plane_stride()]);
+        }
+        Cow::Owned((0..layout.height).flat_map(|y| &data[layout.row(z, y)]).copied().collect())
     }
 }
 

@@ -21,7 +21,7 @@ pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, 
 pub use error::KernelError;
 pub use exec::{
     Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,
-    SliceSource, Source, TensorId, Transposed, no_progress,
+    SliceSource, Source, TensorId, Transposed, Workspace, no_progress,
 };
 pub use isa::Isa;
 pub use layout::{Layout, Planes, PlanesMut};

@@ -4,13 +4,14 @@ use std::ops::{Deref, DerefMut, Range};
 
 use crate::{Buffer, KernelError};
 
-/// Zeroed floats, cut into tensors.
-#[derive(Debug)]
+/// Floats, cut into tensors.
+#[derive(Debug, Default)]
 pub(crate) struct Arena {
     memory: Buffer<f32>,
 }
 
 impl Arena {
+    /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Result<Self, KernelError> {
         Ok(Self { memory: Buffer::zeroed(len, "the activations of a network")? })
     }

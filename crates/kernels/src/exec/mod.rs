@@ -16,9 +16,11 @@ mod run;
 mod schedule;
 mod stream;
 mod transposed;
+mod workspace;
 
 pub use graph::{Graph, GraphBuilder, Source, TensorId};
 pub use plan::{Blocks, Plan, PlanOptions};
 pub use run::{Executor, no_progress};
 pub use stream::{BoxError, LabelSink, PlaneSink, PlaneSource, SliceSink, SliceSource};
 pub use transposed::Transposed;
+pub use workspace::Workspace;

@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::graph::{Node, Op, TensorId};
 use super::plan::{Plan, Ring};
 use super::stream::{PlaneSink, PlaneSource};
+use super::workspace::Workspace;
 use crate::ops::{Statistics, depth_to_space, upsample};
 use crate::{KernelError, Planes, PlanesMut, Threads};
 
@@ -22,6 +23,8 @@ pub fn no_progress(_done: u64, _total: u64) -> ControlFlow<()> {
 pub struct Executor {
     plan: Plan,
     arena: Arena,
+    /// Who gets the arena in the end.
+    workspace: Option<Workspace>,
     /// Of each instance norm of the run under way.
     statistics: Vec<Option<Statistics>>,
     total_work: u64,
@@ -34,9 +37,22 @@ impl Executor {
     /// [`KernelError::Memory`] when the system refuses them.
     pub fn new(plan: Plan) -> Result<Self, KernelError> {
         let arena = Arena::zeroed(plan.arena_len())?;
+        Ok(Self::with_arena(plan, arena, None))
+    }
+
+    /// The same with memory from `workspace`, which gets it back when the executor is dropped.
+    ///
+    /// # Errors
+    /// As [`Executor::new`].
+    pub fn new_in(plan: Plan, workspace: &Workspace) -> Result<Self, KernelError> {
+        let arena = workspace.take(plan.arena_len())?;
+        Ok(Self::with_arena(plan, arena, Some(workspace.clone())))
+    }
+
+    fn with_arena(plan: Plan, arena: Arena, workspace: Option<Workspace>) -> Self {
         let statistics = vec![None; plan.graph().nodes().len()];
         let total_work = plan.steps().iter().fold(0, |sum: u64, step| sum.saturating_add(plan.step_work(step)));
-        Ok(Self { plan, arena, statistics, total_work })
+        Self { plan, arena, workspace, statistics, total_work }
     }
 
     /// The plan.
@@ -61,7 +77,7 @@ impl Executor {
         threads: &Threads,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), KernelError> {
-        let Self { plan, arena, statistics, total_work } = self;
+        let Self { plan, arena, workspace, statistics, total_work } = self;
         statistics.fill(None);
         let n_nodes = plan.graph().nodes().len();
         let mut done = 0u64;
@@ -73,7 +89,7 @@ impl Executor {
                     .map_err(|error| KernelError::Stream("sink", error))?;
             } else {
                 let (node, ring) = (&plan.graph().nodes()[step.stage], plan.ring(TensorId(step.stage)));
-                if step.planes.start == 0 && ring.shared {
+                if step.planes.start == 0 && (ring.shared || workspace.is_some()) {
                     clear_padding(arena, ring);
                 }
                 match node.op {
@@ -90,6 +106,14 @@ impl Executor {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        if let Some(workspace) = &self.workspace {
+            workspace.give(std::mem::take(&mut self.arena));
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Where planes of inputs come from, and where planes of outputs go.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::ops::{Label, argmax};
@@ -60,19 +59,8 @@ impl<F: FnMut(usize, &[f32]) -> Result<(), BoxError>> PlaneSink for F {
         tensor: &Planes<'_>,
         _threads: &Threads,
     ) -> Result<(), BoxError> {
-        planes.try_for_each(|z| self(z, &dense_plane(tensor, z)))
+        planes.try_for_each(|z| self(z, &tensor.dense_plane(z)))
     }
-}
-
-/// Plane `z` without padding.
-fn dense_plane<'a>(tensor: &Planes<'a>, z: usize) -> Cow<'a, [f32]> {
-    let (layout, data) = (tensor.layout(), tensor.data());
-    if layout.pad_w == 0 {
-        let start = layout.row_offset(z, 0);
-        return Cow::Borrowed(&data[start..start + layout.plane_stride()]);
-    }
-    let rows = (0..layout.height).flat_map(|y| &data[layout.row(z, y)]);
-    Cow::Owned(rows.copied().collect())
 }
 
 /// Inputs that are whole in memory, dense, `[d][h][w][c]`.
@@ -138,7 +126,7 @@ impl PlaneSink for SliceSink<'_> {
         let n = self.outputs.len();
         let volume = self.outputs.get_mut(output).ok_or_else(|| missing("SliceSink", n, output))?;
         for z in planes {
-            let plane = dense_plane(tensor, z);
+            let plane = tensor.dense_plane(z);
             let (start, len) = (z * plane.len(), volume.len());
             let target = volume
                 .get_mut(start..start + plane.len())

@@ -4,6 +4,7 @@ use super::*;
 use crate::exec::graph::GraphBuilder;
 use crate::exec::plan::{Blocks, PlanOptions};
 use crate::exec::stream::{BoxError, SliceSink, SliceSource};
+use crate::exec::workspace::Workspace;
 use crate::{Activation, Conv3d, ConvShape, Graph, Isa};
 
 const SIZE: [usize; 3] = [12, 6, 10];
@@ -64,6 +65,23 @@ fn padding_changes_no_bit_and_is_zero_whoever_had_the_memory_before() {
     let whole = PlanOptions::default().with_blocks(Blocks::Whole);
     let plan = Plan::with_padding(&graph, SIZE, &whole, 3).unwrap();
     assert!((0..graph.nodes().len()).any(|i| plan.ring(TensorId(i)).shared), "nothing is shared");
+}
+
+#[test]
+fn memory_of_another_network_changes_no_bit() {
+    let graph = graph();
+    let expected = outputs(&mut Executor::new(Plan::new(&graph, SIZE, &PlanOptions::default()).unwrap()).unwrap());
+    let workspace = Workspace::default();
+    for (blocks, pad_w) in [(Blocks::Whole, 2), (Blocks::Auto, 3), (Blocks::Planes(1), 0)] {
+        let plan = Plan::with_padding(&graph, SIZE, &PlanOptions::default().with_blocks(blocks), pad_w).unwrap();
+        let mut executor = Executor::new_in(plan, &workspace).unwrap();
+        assert_eq!(outputs(&mut executor), expected, "{blocks:?}");
+        // Whatever is left there.
+        executor.arena.fill(f32::NAN);
+        assert_eq!(workspace.bytes(), 0);
+        drop(executor);
+        assert!(workspace.bytes() > 0);
+    }
 }
 
 #[test]
