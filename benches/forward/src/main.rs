@@ -15,7 +15,7 @@ use clap::Parser;
 use volkit_bench::{cpu_secs, peak_bytes};
 use volkit_core::SilentProgress;
 use volkit_io::KerasStore;
-use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
+use volkit_kernels::{ConvOptions, Isa, Mode, Threads, Workspace};
 use volkit_seg::{NetworkBuild, Posteriors, SegmentationNet};
 
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// How sums are computed.
-    #[arg(long, default_value = "exact")]
+    #[arg(long, default_value = "fast-math")]
     mode: Mode,
 }
 
@@ -42,18 +42,20 @@ fn main() -> Result<()> {
     let store = KerasStore::open(&args.weights)?;
     let threads = Threads::new(args.threads);
     let options = ConvOptions::new(Isa::detect()).with_mode(args.mode).with_threads(&threads);
-    let net = SegmentationNet::from_store(&store, &NetworkBuild::new().with_conv(options))
-        .with_context(|| args.weights.display().to_string())?;
+    let workspace = Workspace::default();
+    let build = NetworkBuild::new().with_conv(options).with_workspace(&workspace);
+    let net = SegmentationNet::from_store(&store, &build).with_context(|| args.weights.display().to_string())?;
     println!("ready volkit {} {} {}", env!("CARGO_PKG_VERSION"), Isa::detect().name(), args.mode.name());
     let mut last: Option<Posteriors> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         match line.split_once(' ').unwrap_or((&line, "")) {
             ("run", _) => {
-                // Before the next is made, so that two are never held.
-                drop(last.take());
                 let begun = (cpu_secs().unwrap_or(0.0), Instant::now());
-                last = Some(net.forward(&image, [nx, ny, nz], &threads, &SilentProgress)?);
+                match &mut last {
+                    Some(last) => net.forward_into(&image, last, &threads, &SilentProgress)?,
+                    None => last = Some(net.forward(&image, [nx, ny, nz], &threads, &SilentProgress)?),
+                }
                 let wall = begun.1.elapsed().as_secs_f64();
                 println!("{:.4} {wall:.4} {}", cpu_secs().unwrap_or(0.0) - begun.0, peak_bytes().unwrap_or(0));
             }

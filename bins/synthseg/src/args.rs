@@ -189,7 +189,7 @@ pub(crate) struct MachineArgs {
 
     /// How sums are computed: exact is the direct sum in f32, with an order that depends on nothing but the network;
     /// strict takes fewer products where that loses no accuracy; fast-math fewest (relative error about 1e-6).
-    #[arg(long, value_name = "MODE", default_value = "exact")]
+    #[arg(long, value_name = "MODE", default_value = "fast-math")]
     pub(crate) mode: Mode,
 
     /// How layers run: kernel is this program's own code, composite is made of candle's general operations (slower, the

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use volkit_kernels::{ConvOptions, Isa, Threads};
+use volkit_kernels::{ConvOptions, Isa, Threads, Workspace};
 use volkit_seg::{
     LabelTable, ModelInfo, ModelKind, NetPath, NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet,
     Segmenter, SynthSeg, SynthSegOptions, open_model_for,
@@ -52,7 +52,9 @@ pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
     let segmenter = &files.segmenter;
     let conv = ConvOptions::new(Isa::detect()).with_mode(args.machine.mode).with_threads(threads);
     let path = args.machine.path;
-    let build = NetworkBuild::new().with_conv(conv).with_path(path);
+    // One network runs at a time, and the next scan is likely to be as large as the last.
+    let workspace = Workspace::default();
+    let build = NetworkBuild::new().with_conv(conv).with_path(path).with_workspace(&workspace);
     let context = |file: &ModelFile| file.path.display().to_string();
     let network = if segmenter.kind == ModelKind::MeshNet {
         let flags = args.synthseg_flags();

@@ -1,6 +1,6 @@
 //! How networks are built, and which code runs their layers.
 
-use volkit_kernels::{ConvOptions, Isa};
+use volkit_kernels::{ConvOptions, Isa, Mode, Workspace};
 
 use crate::SegError;
 
@@ -8,17 +8,20 @@ use crate::SegError;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NetworkBuild<'a> {
-    /// Instruction set, mode and threads. Default: what the machine has, exact, the calling thread.
+    /// Instruction set, mode and threads. Default: what the machine has, fast-math, the calling thread.
     pub conv: ConvOptions<'a>,
     /// What runs the layers. Default: kernels.
     pub path: NetPath,
+    /// Whose memory a run of a `SynthSeg` network takes, and leaves there for the next one. Default: none, memory is
+    /// given back after each run.
+    pub workspace: Option<&'a Workspace>,
 }
 
 impl<'a> NetworkBuild<'a> {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { conv: ConvOptions::new(Isa::detect()), path: NetPath::Auto }
+        Self { conv: ConvOptions::new(Isa::detect()).with_mode(Mode::FastMath), path: NetPath::Auto, workspace: None }
     }
 
     /// The same with another instruction set, mode or threads.
@@ -31,6 +34,12 @@ impl<'a> NetworkBuild<'a> {
     #[must_use]
     pub fn with_path(self, path: NetPath) -> Self {
         Self { path, ..self }
+    }
+
+    /// The same with memory from `workspace`, which networks of one program can share.
+    #[must_use]
+    pub fn with_workspace(self, workspace: &'a Workspace) -> Self {
+        Self { workspace: Some(workspace), ..self }
     }
 }
 

@@ -7,6 +7,9 @@ use volkit_kernels::{BoxError, Isa, Layout, PlaneSink, Planes, Threads, argmax};
 use super::posteriors::Posteriors;
 use crate::SegError;
 
+/// Floats that a thread copies at a time.
+const COPIED: usize = 1 << 16;
+
 /// Takes finished planes of posteriors.
 ///
 /// Planes come in order, each once, dense: `[y][x][c]`, channels fastest. `threads` are idle meanwhile. What a sink
@@ -21,8 +24,10 @@ pub(super) trait PosteriorSink {
 
 /// Keeps everything.
 impl PosteriorSink for Posteriors {
-    fn take(&mut self, z: usize, plane: &[f32], _threads: &Threads) -> Result<(), SegError> {
-        self.values[z * plane.len()..][..plane.len()].copy_from_slice(plane);
+    fn take(&mut self, z: usize, plane: &[f32], threads: &Threads) -> Result<(), SegError> {
+        let target = &mut self.values[z * plane.len()..][..plane.len()];
+        let mut parts: Vec<_> = target.chunks_mut(COPIED).zip(plane.chunks(COPIED)).collect();
+        threads.for_each_mut(&mut parts, |(target, part)| target.copy_from_slice(part));
         Ok(())
     }
 }
@@ -68,12 +73,11 @@ pub(super) fn plane_of(plane: &[f32], z: usize, size: [usize; 3], channels: usiz
 /// What comes out of a network goes to a sink as it is.
 pub(super) struct Unchanged<'a> {
     sink: &'a mut dyn PosteriorSink,
-    plane: Vec<f32>,
 }
 
 impl<'a> Unchanged<'a> {
     pub(super) fn new(sink: &'a mut dyn PosteriorSink) -> Self {
-        Self { sink, plane: Vec::new() }
+        Self { sink }
     }
 }
 
@@ -81,17 +85,11 @@ impl PlaneSink for Unchanged<'_> {
     fn write_planes(
         &mut self,
         _output: usize,
-        planes: Range<usize>,
+        mut planes: Range<usize>,
         tensor: &Planes<'_>,
         threads: &Threads,
     ) -> Result<(), BoxError> {
-        let layout = tensor.layout();
-        for z in planes {
-            self.plane.clear();
-            (0..layout.height).for_each(|y| self.plane.extend_from_slice(&tensor.data()[layout.row(z, y)]));
-            self.sink.take(z, &self.plane, threads)?;
-        }
-        Ok(())
+        Ok(planes.try_for_each(|z| self.sink.take(z, &tensor.dense_plane(z), threads))?)
     }
 }
 

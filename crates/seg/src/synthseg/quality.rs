@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use volkit_core::{ArrayStore, Progress};
 use volkit_kernels::{
-    Activation, BoxError, Conv3d, Graph, GraphBuilder, KernelError, PlaneSink, Planes, TensorId, Threads,
+    Activation, BoxError, Conv3d, Graph, GraphBuilder, KernelError, PlaneSink, Planes, TensorId, Threads, Workspace,
 };
 
 #[cfg(feature = "candle")]
@@ -31,6 +31,7 @@ const MAX_LEVELS: usize = 16;
 #[derive(Debug)]
 pub struct QualityNet {
     graph: Graph,
+    workspace: Option<Workspace>,
     #[cfg(feature = "candle")]
     composite: Option<Arc<CompositeNet>>,
     levels: usize,
@@ -71,6 +72,7 @@ impl QualityNet {
         let summary = format!("qc: {levels} levels, {features} features");
         Ok(Self {
             graph: builder.build()?,
+            workspace: layers.workspace.cloned(),
             #[cfg(feature = "candle")]
             composite: match build.path {
                 NetPath::Composite => Some(Arc::new(composite(&layers, levels, features)?)),
@@ -86,7 +88,7 @@ impl QualityNet {
         if let Some(net) = &self.composite {
             return Ok(Engine::Composite { net: Arc::clone(net), size, n_passes: 1 });
         }
-        Engine::kernel(plan(&self.graph, size)?)
+        Engine::kernel(plan(&self.graph, size)?, self.workspace.as_ref())
     }
 
     /// The network with its levels and features.

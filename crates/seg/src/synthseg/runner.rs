@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use volkit_core::Progress;
-use volkit_kernels::{Executor, Graph, KernelError, Plan, PlanOptions, PlaneSink, PlaneSource, Threads};
+use volkit_kernels::{Executor, Graph, KernelError, Plan, PlanOptions, PlaneSink, PlaneSource, Threads, Workspace};
 
 #[cfg(feature = "candle")]
 use super::composite::CompositeNet;
@@ -29,12 +29,16 @@ pub(super) enum Engine {
 }
 
 impl Engine {
-    /// The executor of a plan.
+    /// The executor of a plan, with memory from `workspace` where there is one.
     ///
     /// # Errors
     /// [`SegError::Kernel`] when the memory can not be had.
-    pub(super) fn kernel(plan: Plan) -> Result<Self, SegError> {
-        Ok(Self::Kernel(Box::new(Executor::new(plan)?)))
+    pub(super) fn kernel(plan: Plan, workspace: Option<&Workspace>) -> Result<Self, SegError> {
+        let executor = match workspace {
+            Some(workspace) => Executor::new_in(plan, workspace)?,
+            None => Executor::new(plan)?,
+        };
+        Ok(Self::Kernel(Box::new(executor)))
     }
 }
 

@@ -148,9 +148,32 @@ impl SegmentationNet {
     ) -> Result<Posteriors, SegError> {
         check_input(size, image.len(), self.size_multiple())?;
         let mut posteriors = Posteriors::zeros(size, self.structures.count())?;
-        let how = SegmentationRun { size, averaging: Averaging::Raw, low_memory: false };
-        self.run(image, &how, &mut posteriors, Work { threads, progress })?;
+        self.forward_into(image, &mut posteriors, threads, progress)?;
         Ok(posteriors)
+    }
+
+    /// [`SegmentationNet::forward`] for an image of the size of `posteriors`, into these.
+    ///
+    /// # Errors
+    /// As there; [`SegError::Option`] when `posteriors` have another number of channels than the network.
+    pub fn forward_into(
+        &self,
+        image: &[f32],
+        posteriors: &mut Posteriors,
+        threads: &Threads,
+        progress: &dyn Progress,
+    ) -> Result<(), SegError> {
+        let (size, wanted) = (posteriors.size, self.structures.count());
+        let n_values = size.iter().try_fold(wanted, |product, &n| product.checked_mul(n));
+        if posteriors.channels != wanted || n_values != Some(posteriors.values.len()) {
+            return Err(SegError::Option {
+                name: "posteriors",
+                value: format!("{} values, {} channels, {size:?} voxels", posteriors.values.len(), posteriors.channels),
+                why: "the network has another number of channels, or values are missing",
+            });
+        }
+        let how = SegmentationRun { size, averaging: Averaging::Raw, low_memory: false };
+        self.run(image, &how, posteriors, Work { threads, progress })
     }
 
     /// Runs over an image `[z][y][x]`; planes of posteriors go to `sink`.

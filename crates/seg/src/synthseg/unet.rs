@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use volkit_kernels::{Activation, Conv3d, Graph, GraphBuilder, Isa, KernelError, Plan, Source, TensorId};
+use volkit_kernels::{Activation, Conv3d, Graph, GraphBuilder, Isa, KernelError, Plan, Source, TensorId, Workspace};
 
 #[cfg(feature = "candle")]
 use super::composite::CompositeNet;
@@ -69,6 +69,7 @@ pub(super) struct UNet {
     up: Vec<Up>,
     head: Arc<Conv3d>,
     labels: usize,
+    workspace: Option<Workspace>,
     /// The same network on the composite path, where it runs there.
     #[cfg(feature = "candle")]
     composite: Option<Arc<CompositeNet>>,
@@ -140,6 +141,7 @@ impl UNet {
             up,
             head: Arc::new(head),
             labels,
+            workspace: layers.workspace.cloned(),
         })
     }
 
@@ -152,7 +154,7 @@ impl UNet {
         if let Some(net) = &self.composite {
             return Ok(Engine::Composite { net: Arc::clone(net), size: run.size, n_passes: run.n_passes() });
         }
-        Engine::kernel(self.plan(isa, run)?)
+        Engine::kernel(self.plan(isa, run)?, self.workspace.as_ref())
     }
 
     /// Bytes of activations that a run takes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use volkit_core::ArrayStore;
-use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Epilogue};
+use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Epilogue, Workspace};
 
 use crate::{NetPath, NetworkBuild, SegError};
 
@@ -31,6 +31,8 @@ pub(super) struct Layers<'a> {
     /// What runs the layers.
     #[cfg_attr(not(feature = "candle"), expect(dead_code, reason = "there is one path only"))]
     pub(super) path: NetPath,
+    /// Whose memory runs take.
+    pub(super) workspace: Option<&'a Workspace>,
 }
 
 impl<'a> Layers<'a> {
@@ -40,7 +42,8 @@ impl<'a> Layers<'a> {
     /// [`SegError::Option`] for a path that this build does not have.
     pub(super) fn new(store: &'a dyn ArrayStore, build: &NetworkBuild<'a>) -> Result<Self, SegError> {
         build.path.check()?;
-        Ok(Self { store, names: store.names().into_iter().collect(), options: build.conv, path: build.path })
+        let NetworkBuild { conv: options, path, workspace } = *build;
+        Ok(Self { store, names: store.names().into_iter().collect(), options, path, workspace })
     }
 
     /// Levels of an encoder: one more than the largest `l` of layers named `<prefix>_conv_downarm_<l>_..`.

@@ -12,7 +12,8 @@ use volkit_seg::{MeshNet, Segmenter as _, subcortical};
 const ATOL: f32 = 2e-4;
 const RTOL: f32 = 1e-5;
 
-fn shared(path: &str) -> Option<PathBuf> {
+/// A file or folder of the golden files and models, where it is.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("VOLKIT_SHARED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from);
     let path = root.join(path);

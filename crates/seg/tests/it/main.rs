@@ -14,6 +14,7 @@ mod segment;
 mod synthseg_clean;
 #[cfg(feature = "candle")]
 mod synthseg_composite;
+mod synthseg_files;
 mod synthseg_net;
 mod synthseg_net_golden;
 mod synthseg_net_naive;

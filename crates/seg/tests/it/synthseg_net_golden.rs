@@ -1,15 +1,15 @@
 //! Runs of the published program with reduced weights: preparation, networks, post-processing.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 use volkit_core::{ArrayStore as _, SilentProgress};
-use volkit_io::{KerasStore, SafetensorsStore};
+use volkit_io::SafetensorsStore;
 use volkit_kernels::Threads;
 use volkit_seg::{
     NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, PostprocessOptions, Prepared,
     PreprocessOptions, QualityNet, SegmentationNet, postprocess, preprocess,
 };
+
+use crate::synthseg_files::{shared, weights};
 
 /// As the golden folder's README allows for posteriors.
 const POSTERIOR: f64 = 1e-4;
@@ -18,21 +18,6 @@ const LABELS: f64 = 1e-4;
 /// The same for the robust chain. One voxel that its denoiser decides by 8e-6 comes out otherwise, which changes the
 /// input of the next network by 1; with that voxel turned the posteriors are equal (unit test of the chain).
 const ROBUST_LABELS: f64 = 1e-2;
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VOLKIT_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from);
-    let path = root.join("golden/synthseg").join(path);
-    if !path.exists() {
-        println!("skipped: {} is absent", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-fn weights(name: &str) -> KerasStore {
-    KerasStore::open(shared(&format!("weights/{name}.h5")).unwrap()).unwrap()
-}
 
 /// One run of the published program and ours.
 struct Run {

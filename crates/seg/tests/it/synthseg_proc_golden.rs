@@ -1,7 +1,5 @@
 //! Pre- and post-processing of `SynthSeg` against figures of the reference program.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 use volkit_core::{Affine, ArrayStore as _, Volume};
 use volkit_io::SafetensorsStore;
@@ -10,19 +8,10 @@ use volkit_seg::{
     parcels, postprocess, preprocess, qc_header, qc_row, qc_scores,
 };
 
+use crate::synthseg_files::shared;
+
 /// As the golden folder's README allows.
 const ATOL: f64 = 1e-6;
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VOLKIT_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from);
-    let path = root.join("golden/synthseg").join(path);
-    if !path.exists() {
-        println!("skipped: {} is absent", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 fn json(path: &str) -> Option<Value> {
     Some(serde_json::from_str(&std::fs::read_to_string(shared(path)?).unwrap()).unwrap())

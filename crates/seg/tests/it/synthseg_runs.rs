@@ -1,15 +1,15 @@
 //! Runs of the published program with reduced weights through the one call from a scan to everything.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 use volkit_core::{ArrayStore as _, SilentProgress, Volume};
-use volkit_io::{KerasStore, SafetensorsStore};
+use volkit_io::SafetensorsStore;
 use volkit_kernels::Threads;
 use volkit_seg::{
     NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegCsv, SynthSegOptions,
     SynthSegOutput, parcels,
 };
+
+use crate::synthseg_files::{shared, weights};
 
 /// As the golden folder's README allows.
 const POSTERIOR: f32 = 1e-4;
@@ -23,21 +23,6 @@ const LABELS: f64 = 1e-4;
 /// the input of the next network by 1, which moves posteriors around it.
 const ROBUST_LABELS: f64 = 1e-2;
 const ROBUST_VOLUME: f64 = 1e-2;
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VOLKIT_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")), PathBuf::from);
-    let path = root.join("golden/synthseg").join(path);
-    if !path.exists() {
-        println!("skipped: {} is absent", path.display());
-        return None;
-    }
-    Some(path)
-}
-
-fn weights(name: &str) -> KerasStore {
-    KerasStore::open(shared(&format!("weights/{name}.h5")).unwrap()).unwrap()
-}
 
 fn labels_of(file: &str) -> Volume {
     volkit_io::read(shared(&format!("runs/{file}")).unwrap()).unwrap().into_volume()
