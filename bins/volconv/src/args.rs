@@ -41,7 +41,8 @@ pub(crate) enum Command {
                         volconv convert scan.nii.gz bytes.nii.gz --dtype u8 --rescale\n  \
                         volconv convert images.h5 images.zarr --chunk frame --verify\n  \
                         volconv convert images.h5:/day1/t1 t1.nii.gz\n  \
-                        volconv convert scan.nii.gz scan.zarr --chunk 64,64,64")]
+                        volconv convert scan.nii.gz scan.zarr --chunk 64,64,64\n  \
+                        volconv convert labels.nii.gz labels.ome.zarr --downsampling mode")]
 pub(crate) struct ConvertArgs {
     /// Volume to read
     #[arg(value_name = "IN")]
@@ -83,9 +84,13 @@ pub(crate) struct ConvertArgs {
     /// Codec of HDF5 to Zarr
     #[arg(long, value_name = "NAME", default_value = "blosc", value_parser = ["blosc", "zstd", "gzip", "none"])]
     pub(crate) codec: String,
-    /// Version of the Zarr format of HDF5 to Zarr
+    /// Version of the Zarr format of HDF5 to Zarr, and of a pyramid: 2 gives OME-Zarr 0.4, 3 OME-Zarr 0.5
     #[arg(long, value_name = "2|3", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub(crate) zarr_version: u8,
+    /// What a coarser voxel of an .ome.zarr output (a pyramid, each level half the one before) is made of: the mean of
+    /// the voxels that it covers, the value that most of them have (for labels), or the first
+    #[arg(long, value_name = "mean|mode|nearest", default_value = "mean", value_parser = ["mean", "mode", "nearest"])]
+    pub(crate) downsampling: String,
     /// Reads every chunk back and compares it with the source by CRC-32 (HDF5 to Zarr)
     #[arg(long)]
     pub(crate) verify: bool,

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use volkit_core::{BoxError, DType, Volume, Voxels};
+use volkit_core::{BoxError, DType, SilentProgress, Volume, Voxels};
 use volkit_geom::{Gaussian, Grid, Order, Orientation, Outside, Resampling, coarsening_sigma, reorient, resample};
-use volkit_io::{ReadOptions, WriteOptions, read_with, write};
+use volkit_io::{
+    Downsampling, PyramidOptions, ReadOptions, WriteOptions, ZarrVersion, read_with, write, write_pyramid,
+};
 
 use crate::args::{Chunk, ConvertArgs};
 use crate::convert_store;
@@ -27,6 +29,9 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, BoxError> {
         Some(volume) => image.with_volume(volume),
         None => image,
     };
+    if convert_store::is_pyramid(&args.output) {
+        return pyramid(image.volume(), args);
+    }
     let mut options = WriteOptions::new().with_rescale(args.rescale).with_overwrite(args.overwrite);
     if let Some(dtype) = args.dtype {
         options = options.with_dtype(dtype);
@@ -43,6 +48,27 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, BoxError> {
     let volume = image.volume();
     let codes = Orientation::of(volume.affine()).map_or_else(|_| "?".to_owned(), |codes| codes.to_string());
     println!("{}: {:?} voxels, {}, {}", args.output.display(), volume.shape(), codes, report.dtype);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the volume in several resolutions.
+fn pyramid(volume: &Volume, args: &ConvertArgs) -> Result<ExitCode, BoxError> {
+    if args.rescale || args.chunk.is_some() {
+        return Err("--rescale and --chunk have no meaning for a pyramid (.ome.zarr)".into());
+    }
+    let stored = args.dtype.map(|dtype| as_dtype(volume, dtype)).transpose()?;
+    let volume = stored.as_ref().unwrap_or(volume);
+    let downsampling = match args.downsampling.as_str() {
+        "mode" => Downsampling::Mode,
+        "nearest" => Downsampling::Nearest,
+        _ => Downsampling::Mean,
+    };
+    let options = PyramidOptions::default()
+        .with_downsampling(downsampling)
+        .with_version(if args.zarr_version == 2 { ZarrVersion::V2 } else { ZarrVersion::V3 })
+        .with_overwrite(args.overwrite);
+    write_pyramid(&args.output, volume, &options, &SilentProgress)?;
+    println!("{}: {:?} voxels, {}", args.output.display(), volume.shape(), volume.dtype());
     Ok(ExitCode::SUCCESS)
 }
 

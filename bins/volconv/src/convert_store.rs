@@ -23,7 +23,12 @@ const USAGE: u8 = 2;
 pub(crate) fn is_meant(args: &ConvertArgs) -> bool {
     let to_store = args.output.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("zarr"));
     let of_volume = args.dataset.is_some() || args.dtype.is_some() || args.orient.is_some() || args.spacing.is_some();
-    to_store && !of_volume && is_hdf5(&args.input)
+    to_store && !of_volume && !is_pyramid(&args.output) && is_hdf5(&args.input)
+}
+
+/// Whether the name of an output asks for a volume in several resolutions.
+pub(crate) fn is_pyramid(output: &Path) -> bool {
+    output.to_string_lossy().to_ascii_lowercase().ends_with(".ome.zarr")
 }
 
 fn is_hdf5(path: &Path) -> bool {

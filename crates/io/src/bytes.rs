@@ -122,27 +122,32 @@ impl ByteSource {
             Kind::Gzip { cursor, .. } => {
                 let mut cursor = lock(cursor);
                 let strict = cursor.strict;
-                cursor.reader.finish(strict)
+                if cursor.tail.is_some() { Ok(()) } else { cursor.reader.finish(strict) }
             }
         }
     }
 
-    /// Inflates the whole stream into `out` at once, which is faster than piece by piece, and verifies its checksum. False
-    /// where that can not be done: several members, other bytes behind the voxels, a file that is too large to be held
-    /// beside `out`, or damage (which reading piece by piece names).
-    pub(crate) fn inflate_whole(&self, out: &mut [u8]) -> bool {
+    /// The compressed file in memory, to be inflated at once, which is faster than piece by piece; `least` is what it must
+    /// hold. None where that can not be: a file that is not compressed, too large to be held beside the result, or too
+    /// small for so much content.
+    pub(crate) fn packed(&self, least: usize) -> Option<Packed> {
         const MAX_PACKED_BYTES: u64 = 28 << 20;
         const SIZE_BYTES: usize = 4;
-        let Kind::Gzip { compressed_len, .. } = &self.kind else { return false };
-        if *compressed_len > MAX_PACKED_BYTES || out.len() as u64 / LIKELY_RATIO > *compressed_len {
-            return false;
+        let Kind::Gzip { compressed_len, .. } = &self.kind else { return None };
+        if *compressed_len > MAX_PACKED_BYTES || least as u64 / LIKELY_RATIO > *compressed_len {
+            return None;
         }
-        let Ok(packed) = std::fs::read(&self.path) else { return false };
-        let Some(stored_len) = packed.last_chunk::<SIZE_BYTES>() else { return false };
-        if u32::from_le_bytes(*stored_len) != out.len() as u32 {
-            return false;
+        let bytes = std::fs::read(&self.path).ok()?;
+        let len = u32::from_le_bytes(*bytes.last_chunk::<SIZE_BYTES>()?) as usize;
+        (len >= least).then_some(Packed { bytes, len })
+    }
+
+    /// Keeps the last bytes of a stream that has been inflated at once, checksum and all: reads from there need not
+    /// inflate it again.
+    pub(crate) fn set_tail(&self, start: u64, tail: Vec<u8>) {
+        if let Kind::Gzip { cursor, .. } = &self.kind {
+            lock(cursor).tail = Some((start, tail));
         }
-        libdeflater::Decompressor::new().gzip_decompress(&packed, out) == Ok(out.len())
     }
 
     /// The error of a compressed file that is cut before any of its content can be told; none for other files.
@@ -165,6 +170,21 @@ fn lock(cursor: &Mutex<GzCursor>) -> MutexGuard<'_, GzCursor> {
     cursor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A compressed file in memory.
+pub(crate) struct Packed {
+    bytes: Vec<u8>,
+    /// Length of the content, as the file tells it.
+    pub(crate) len: usize,
+}
+
+impl Packed {
+    /// Inflates all of it into `out`, of length [`Packed::len`], and verifies the checksum. False for several members, and
+    /// for damage (which reading piece by piece names).
+    pub(crate) fn inflate(&self, out: &mut [u8]) -> bool {
+        libdeflater::Decompressor::new().gzip_decompress(&self.bytes, out) == Ok(out.len())
+    }
+}
+
 /// A compressed file read forward; a step back starts from its beginning, or from a copy in memory.
 struct GzCursor {
     path: PathBuf,
@@ -176,6 +196,8 @@ struct GzCursor {
     cached: Option<Vec<u8>>,
     cache_limit: u64,
     strict: bool,
+    /// The end of the content, from that position, where it is known.
+    tail: Option<(u64, Vec<u8>)>,
 }
 
 impl GzCursor {
@@ -190,6 +212,7 @@ impl GzCursor {
             cached: None,
             cache_limit: options.gzip_cache_bytes,
             strict: options.strict_gzip,
+            tail: None,
         };
         let mut head = vec![0; HEAD_BYTES];
         let len = cursor.reader.read(&mut head)?;
@@ -199,6 +222,14 @@ impl GzCursor {
     }
 
     fn read_up_to(&mut self, offset: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        if let Some((start, tail)) = &self.tail
+            && let Some(skipped) = offset.checked_sub(*start)
+        {
+            let rest = tail.get(usize::try_from(skipped).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let count = rest.len().min(out.len());
+            out[..count].copy_from_slice(&rest[..count]);
+            return Ok(count);
+        }
         let count = self.read_some(offset, out)?;
         if self.verify && offset + count as u64 == self.voxel_bytes.end && self.cached.is_none() {
             self.reader.finish(self.strict)?;

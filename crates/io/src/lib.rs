@@ -24,6 +24,8 @@
 
 mod array_file;
 mod atomic;
+#[cfg(any(feature = "hdf5", feature = "zarr"))]
+mod boxes;
 mod bytes;
 mod cast;
 mod checksum;

@@ -18,6 +18,9 @@ const FIRST_BLOCK_BYTES: usize = 16 << 20;
 /// Voxels of a plain file beyond which several threads read and convert them.
 const PARALLEL_BYTES: usize = 4 << 20;
 
+/// Bytes behind the voxels (a footer with tags) up to which a compressed file is inflated at once.
+const MAX_TRAILING_BYTES: usize = 1 << 20;
+
 /// Where the voxels lie and how they are stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
@@ -104,19 +107,27 @@ impl RawSource {
         let (n, dtype) = (self.meta.n_voxels(), self.meta.dtype());
         let stored_size = self.stored.size();
         let offset = usize::try_from(self.layout.offset).ok()?;
-        let n_packed = offset.checked_add(n.checked_mul(stored_size)?)?;
-        if dtype.size() < stored_size || !self.layout.last {
+        let voxels_end = offset.checked_add(n.checked_mul(stored_size)?)?;
+        if dtype.size() < stored_size {
             return None;
         }
-        let n_elements = n.checked_add(offset.div_ceil(dtype.size()))?;
+        let packed = self.bytes.packed(voxels_end)?;
+        let n_trailing = packed.len - voxels_end;
+        if n_trailing > if self.layout.last { 0 } else { MAX_TRAILING_BYTES } {
+            return None;
+        }
+        let n_elements = n.checked_add((offset + n_trailing).div_ceil(dtype.size()))?;
         let mut voxels = Voxels::zeros(dtype, n_elements).ok()?;
         let mut view = voxels.view_mut();
         let bytes = view.bytes_mut();
         let end = bytes.len();
-        if !self.bytes.inflate_whole(&mut bytes[end - n_packed..]) {
+        if !packed.inflate(&mut bytes[end - packed.len..]) {
             return None;
         }
-        let start = end - n * stored_size;
+        if !self.layout.last {
+            self.bytes.set_tail(voxels_end as u64, bytes[end - n_trailing..].to_vec());
+        }
+        let start = end - n_trailing - n * stored_size;
         if self.layout.decoder.is_identity() {
             bytes.copy_within(start.., 0);
             self.layout.endian.swap_if_needed(self.stored, &mut bytes[..n * stored_size]);

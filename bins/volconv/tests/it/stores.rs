@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use volkit_core::{DType, Voxels};
-use volkit_io::{Hdf5Backend, Hdf5Layout, WriteOptions, create_hdf5, read};
+use volkit_core::{Affine, DType, Volume, Voxels};
+use volkit_io::{Hdf5Backend, Hdf5Layout, Image, WriteOptions, create_hdf5, read, write};
 
 use crate::{counting, one_line, save, volconv};
 
@@ -111,4 +111,28 @@ fn volumes_to_zarr_and_back() {
     let run = volconv(folder.path(), &["info", "out.zarr", "--json"]);
     let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!((&info["format"], &info["orientation"]), (&"Zarr v3".into(), &"LAS".into()));
+}
+
+#[test]
+fn volumes_to_pyramids() {
+    let folder = tempfile::tempdir().unwrap();
+    let values: Vec<u8> = (0..200 * 4 * 2).map(|i| (i % 5 == 0) as u8 * 7).collect();
+    let volume = Volume::new([200, 4, 2], values, Affine::from_scale([0.5, 1.0, 2.0])).unwrap();
+    write(folder.path().join("in.nii"), &Image::new(volume), &WriteOptions::default()).unwrap();
+    for (version, format) in [("2", "OME-Zarr 0.4"), ("3", "OME-Zarr 0.5")] {
+        let args = ["convert", "in.nii", "out.ome.zarr", "--zarr-version", version, "--downsampling", "mode"];
+        let run = volconv(folder.path(), &[&args[..], &["--overwrite"]].concat());
+        assert_eq!((run.code, run.err.as_str(), one_line(&run.out)), (0, "", "out.ome.zarr: [200, 4, 2] voxels, u8"));
+        let run = volconv(folder.path(), &["diff", "in.nii", "out.ome.zarr"]);
+        assert_eq!(run.code, 0, "{}", run.out);
+        let run = volconv(folder.path(), &["info", "out.ome.zarr", "--json"]);
+        let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!(info["format"], format);
+        let run = volconv(folder.path(), &["convert", "out.ome.zarr", "half.nii", "--dataset", "1", "--overwrite"]);
+        assert!(run.out.starts_with("half.nii: [100, 2, 1] voxels"), "{}{}", run.out, run.err);
+        assert_eq!(volconv(folder.path(), &args).code, 1);
+    }
+    let run = volconv(folder.path(), &["convert", "in.nii", "b.ome.zarr", "--chunk", "4,4,4"]);
+    assert_eq!(run.code, 1);
+    assert!(one_line(&run.err).contains("--chunk have no meaning for a pyramid"), "{}", run.err);
 }

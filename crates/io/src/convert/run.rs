@@ -11,7 +11,8 @@ use super::journal::{Journal, SourceState};
 use super::options::{ConvertOptions, ConvertReport, ConvertedArray};
 use super::plan::{ArrayPlan, Plan};
 use super::verify::checksums;
-use crate::zarr::{boxes, remove, replace, root_attributes, with_suffix, write_group};
+use crate::boxes::Parts;
+use crate::zarr::{remove, replace, root_attributes, with_suffix, write_group};
 use crate::{IoError, ZarrArray, open_hdf5};
 
 /// Attribute of the root group that tells what a store was made from.
@@ -140,7 +141,7 @@ fn for_each_batch(
     let shape = &plan.spec.shape;
     let origin = vec![0; shape.len()];
     let batch_len = 2 * rayon::current_num_threads();
-    let mut parts = boxes::Parts::new(&origin, shape, &plan.box_shape).enumerate();
+    let mut parts = Parts::new(&origin, shape, &plan.box_shape).enumerate();
     loop {
         let batch: Vec<_> =
             parts.by_ref().take(batch_len).map(|(number, part)| (number, part.in_box, part.size)).collect();

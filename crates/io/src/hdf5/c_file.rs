@@ -11,7 +11,7 @@ use ::hdf5::{Attribute, Dataset, File, H5Type, Hyperslab, LinkType, LocationType
 use volkit_core::{Array, BoxError, CoreError, DType, Voxels, VoxelsMut};
 
 use super::api::{Hdf5DataSet, Hdf5Entry, Hdf5File, Hdf5Filter, Hdf5Info, Hdf5Kind, Hdf5Value};
-use super::boxes::{check_box, converts};
+use super::box_values::{check_box, converts};
 use crate::{Endian, IoError};
 
 /// Texts of fixed length are read into buffers of one of these sizes.

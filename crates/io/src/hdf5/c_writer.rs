@@ -9,7 +9,7 @@ use ndarray::ArrayViewD;
 use volkit_core::{CoreError, DType, Voxels, VoxelsRef};
 
 use super::api::{Hdf5Layout, Hdf5Value, Hdf5Writer};
-use super::boxes::{check_box, converts};
+use super::box_values::{check_box, converts};
 use super::c_file::{failed, selection, with_c_type};
 use crate::atomic::TemporaryFile;
 use crate::cast::convert;

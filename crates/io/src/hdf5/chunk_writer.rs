@@ -7,10 +7,11 @@ use rayon::prelude::*;
 use volkit_core::{BoxError, CoreError, DType, Voxels, VoxelsRef};
 
 use super::api::{Hdf5Filter, Hdf5Layout};
-use super::boxes::{Place, Share, TouchedChunks, check_box, converts, copy_box, for_each_run};
+use super::box_values::{check_box, converts, copy_box, sub};
 use super::encode::{self, Messages, StoredChunk};
 use super::pipeline;
 use super::pure_writer::Output;
+use crate::boxes::{Part, Parts, Place, copy_bytes, for_each_run};
 use crate::cast::convert;
 use crate::{Endian, IoError};
 
@@ -122,14 +123,14 @@ impl DataSetWriter {
             return Err(self.refused(CoreError::DType { from: values.dtype(), to: self.dtype }));
         }
         let Some(chunk) = &self.layout.chunk else { return self.write_dense(start, size, values) };
-        let mut shares = TouchedChunks::new(chunk, start, size);
+        let mut touched = Parts::new(start, size, chunk);
         loop {
-            let batch: Vec<Share> = shares.by_ref().take(2 * rayon::current_num_threads().max(1)).collect();
+            let batch: Vec<Part> = touched.by_ref().take(2 * rayon::current_num_threads().max(1)).collect();
             if batch.is_empty() {
                 return Ok(());
             }
             let (whole, parts): (Vec<_>, Vec<_>) =
-                batch.into_iter().partition(|share| share.size.iter().product::<usize>() == self.n_in(&share.grid));
+                batch.into_iter().partition(|share| share.len() == self.n_in(&share.chunk));
             let encoded = whole.par_iter().map(|share| {
                 let mut bytes = self.fill().repeat(chunk.iter().product());
                 self.copy_share(share, size, values, &mut bytes)?;
@@ -138,8 +139,8 @@ impl DataSetWriter {
             let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
             for (share, bytes) in whole.iter().zip(encoded) {
                 let mut state = self.state();
-                state.gathered.remove(&share.grid);
-                self.store(&mut state, &share.grid, &bytes)?;
+                state.gathered.remove(&share.chunk);
+                self.store(&mut state, &share.chunk, &bytes)?;
             }
             for share in &parts {
                 self.gather(share, size, values)?;
@@ -154,16 +155,10 @@ impl DataSetWriter {
     }
 
     /// Copies the share of a box to the bytes of its chunk, as they are stored.
-    fn copy_share(
-        &self,
-        share: &Share,
-        size: &[usize],
-        values: VoxelsRef<'_>,
-        bytes: &mut [u8],
-    ) -> Result<(), IoError> {
+    fn copy_share(&self, share: &Part, size: &[usize], values: VoxelsRef<'_>, bytes: &mut [u8]) -> Result<(), IoError> {
         let core = |error: CoreError| self.refused(error);
         let zero = vec![0; size.len()];
-        let (n, dense) = (share.size.iter().product(), Place { shape: &share.size, start: &zero });
+        let (n, dense) = (share.len(), Place { shape: &share.size, start: &zero });
         let mut stored = Voxels::zeros(values.dtype(), n).map_err(core)?;
         let source = Place { shape: size, start: &share.in_box };
         copy_box((source, values), (dense, stored.view_mut()), &share.size).map_err(core)?;
@@ -178,9 +173,7 @@ impl DataSetWriter {
         let from = stored.view().bytes().to_vec();
         let chunk = self.layout.chunk.as_deref().unwrap_or_default();
         let target = Place { shape: chunk, start: &share.in_chunk };
-        for_each_run(dense, target, &share.size, |a, b, len| {
-            bytes[b * element..(b + len) * element].copy_from_slice(&from[a * element..(a + len) * element]);
-        });
+        copy_bytes(&share.size, element, (&from, dense), (bytes, target));
         Ok(())
     }
 
@@ -200,23 +193,23 @@ impl DataSetWriter {
     }
 
     /// Adds to a chunk of which only a part has come.
-    fn gather(&self, share: &Share, size: &[usize], values: VoxelsRef<'_>) -> Result<(), IoError> {
+    fn gather(&self, share: &Part, size: &[usize], values: VoxelsRef<'_>) -> Result<(), IoError> {
         let mut state = self.state();
         state.clock += 1;
         let touched = state.clock;
-        let mut gathered = match state.gathered.remove(&share.grid) {
+        let mut gathered = match state.gathered.remove(&share.chunk) {
             Some(gathered) => gathered,
-            None => Gathered { bytes: self.load(&state, &share.grid)?, n_written: 0, touched },
+            None => Gathered { bytes: self.load(&state, &share.chunk)?, n_written: 0, touched },
         };
         self.copy_share(share, size, values, &mut gathered.bytes)?;
-        gathered.n_written += share.size.iter().product::<usize>();
+        gathered.n_written += share.len();
         gathered.touched = touched;
-        if gathered.n_written >= self.n_in(&share.grid) {
+        if gathered.n_written >= self.n_in(&share.chunk) {
             let bytes = self.encode(&gathered.bytes)?;
-            return self.store(&mut state, &share.grid, &bytes);
+            return self.store(&mut state, &share.chunk, &bytes);
         }
         let n_bytes = gathered.bytes.len();
-        state.gathered.insert(share.grid.clone(), gathered);
+        state.gathered.insert(share.chunk.clone(), gathered);
         while state.gathered.len() > 1 && state.gathered.len() * n_bytes > MAX_GATHERED_BYTES {
             let oldest = state.gathered.iter().min_by_key(|(_, gathered)| gathered.touched);
             let Some(oldest) = oldest.map(|(grid, _)| grid.clone()) else { break };
@@ -251,9 +244,9 @@ impl DataSetWriter {
         let zero = vec![0; size.len()];
         let (source, target) = (Place { shape: size, start: &zero }, Place { shape: &self.shape, start });
         let mut result = Ok(());
-        for_each_run(source, target, size, |a, b, len| {
+        for_each_run(size, source, target, |a, b, len| {
             if result.is_ok() {
-                result = self.write_run(super::boxes::sub(values, a, len), self.dense + (b * element) as u64);
+                result = self.write_run(sub(values, a, len), self.dense + (b * element) as u64);
             }
         });
         result

@@ -4,7 +4,7 @@ mod api;
 mod attributes;
 #[cfg(feature = "hdf5-c")]
 mod auto_file;
-mod boxes;
+mod box_values;
 #[cfg(feature = "hdf5-c")]
 mod c_file;
 #[cfg(feature = "hdf5-c")]

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use volkit_core::{Affine, CoreError, DType, Region, VolumeMeta, VolumeSource as _, Voxels, VoxelsMut};
 
 use super::api::{Hdf5DataSet, Hdf5Filter, Hdf5Info};
-use super::boxes::{Place, Share, TouchedChunks, check_box, converts, copy_box, fill_box};
+use super::box_values::{check_box, converts, copy_box, fill_box};
 use super::datatype::{self, Element};
 use super::pipeline;
 use super::pure::Shared;
+use crate::boxes::{Part, Parts, Place};
 use crate::bytes::ByteSource;
 use crate::decode::Decoder;
 use crate::raw::{self, RawSource};
@@ -134,21 +135,21 @@ impl PureDataSet {
         size: &[usize],
         mut out: VoxelsMut<'_>,
     ) -> Result<(), IoError> {
-        let shares: Vec<Share> = TouchedChunks::new(chunk, start, size).collect();
-        for batch in shares.chunks(rayon::current_num_threads().max(1)) {
+        let parts: Vec<Part> = Parts::new(start, size, chunk).collect();
+        for batch in parts.chunks(rayon::current_num_threads().max(1)) {
             let decoded = batch
                 .par_iter()
-                .map(|share| index.get(&share.grid).map(|stored| self.decode(element, chunk, stored)).transpose());
+                .map(|part| index.get(&part.chunk).map(|stored| self.decode(element, chunk, stored)).transpose());
             let decoded = decoded.collect::<Result<Vec<_>, _>>()?;
-            for (share, values) in batch.iter().zip(decoded) {
-                let target = Place { shape: size, start: &share.in_box };
+            for (part, values) in batch.iter().zip(decoded) {
+                let target = Place { shape: size, start: &part.in_box };
                 let copied = match values {
                     Some(values) => {
-                        let source = Place { shape: chunk, start: &share.in_chunk };
-                        copy_box((source, values.view()), (target, out.reborrow()), &share.size)
+                        let source = Place { shape: chunk, start: &part.in_chunk };
+                        copy_box((source, values.view()), (target, out.reborrow()), &part.size)
                     }
                     None => {
-                        fill_box(target, out.reborrow(), &share.size, self.fill(element, &share.grid, chunk)?.view())
+                        fill_box(target, out.reborrow(), &part.size, self.fill(element, &part.chunk, chunk)?.view())
                     }
                 };
                 copied.map_err(|error| self.core(error))?;

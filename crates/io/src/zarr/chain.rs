@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::boxes::transpose;
 use super::sharding::Sharding;
 use super::stage::{Damage, Size, Stage};
+use super::transpose::transpose;
 use crate::Endian;
 use volkit_core::DType;
 

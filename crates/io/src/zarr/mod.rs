@@ -5,7 +5,6 @@
 
 mod array;
 mod blosc;
-pub(crate) mod boxes;
 mod chain;
 mod element;
 mod format;
@@ -21,6 +20,7 @@ mod source;
 mod spec;
 mod stage;
 mod store;
+mod transpose;
 mod v2;
 mod v3;
 mod write;
@@ -28,11 +28,13 @@ mod write;
 pub use array::ZarrArray;
 pub use format::ZarrFormat;
 pub use group::{ZarrEntry, list_zarr};
+#[cfg(feature = "hdf5")]
 pub(crate) use group::{root_attributes, write_group};
 pub use metadata::ZarrVersion;
 pub use ome::{OmeAxis, OmeImage, OmeLevel};
 pub use pyramid::{Downsampling, PyramidOptions, write_pyramid};
 pub use sink::ZarrSink;
+#[cfg(feature = "hdf5")]
 pub(crate) use sink::{remove, replace, with_suffix};
 pub use source::ZarrSource;
 pub use spec::{BloscCodec, BloscShuffle, ZarrCodec, ZarrSpec, default_chunk};

@@ -218,7 +218,7 @@ fn for_each_box(
     if let (Some(last), Some(n)) = (shape.last_mut(), array.shape().last()) {
         *last = (*n).max(1).next_multiple_of(*last);
     }
-    for part in super::boxes::Parts::new(&origin, array.shape(), &shape) {
+    for part in crate::boxes::Parts::new(&origin, array.shape(), &shape) {
         let reversed = |axes: &[usize]| axes.iter().rev().copied().collect::<Vec<_>>();
         f(&Region::new(reversed(&part.in_box), reversed(&part.size))?)?;
     }

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::array::ZarrArray;
-use super::boxes::{Part, Parts, Place, advance, for_each_row};
 use super::chain::{Block, Chain};
 use super::element::fill_with;
 use super::sharding::Sharding;
 use super::stage::Damage;
 use super::store::{open_chunk, read_chunk, read_part};
 use crate::IoError;
+use crate::boxes::{Part, Parts, Place, advance, for_each_row};
 
 /// Chunks that one cut of memory takes at least, so that no thread waits at the end of many small cuts.
 const LEAST_CHUNKS: usize = 256;

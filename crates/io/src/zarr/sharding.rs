@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::boxes::{Parts, Place, copy_box};
 use super::chain::{Block, Chain};
 use super::element::{fill_with, is_filled};
 use super::stage::{Damage, Size, Stage};
 use crate::Endian;
+use crate::boxes::{Parts, Place, copy_bytes};
 
 /// Both numbers of the entry of an inner chunk that is not stored.
 const EMPTY: u64 = u64::MAX;
@@ -103,7 +103,7 @@ impl Sharding {
             }
             let from = Place { shape: &self.inner_shape, start: &part.in_chunk };
             let to = Place { shape: block.shape, start: &part.in_box };
-            copy_box(&part.size, block.dtype.size(), (&values, from), (out, to));
+            copy_bytes(&part.size, block.dtype.size(), (&values, from), (out, to));
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Sharding {
             |chunk, part| {
                 let from = Place { shape: block.shape, start: &part.in_box };
                 let to = Place { shape: &self.inner_shape, start: &part.in_chunk };
-                copy_box(&part.size, block.dtype.size(), (values, from), (chunk, to));
+                copy_bytes(&part.size, block.dtype.size(), (values, from), (chunk, to));
                 if is_filled(chunk, block.fill) { Ok(None) } else { self.inner.encode(chunk, inner).map(Some) }
             },
         );

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::array::ZarrArray;
-use super::boxes::{Part, Parts, Place, copy_box};
 use super::element::{fill_with, is_filled};
 use super::stage::Damage;
 use super::store::{read_chunk, remove_chunk, write_chunk};
 use crate::IoError;
+use crate::boxes::{Part, Parts, Place, copy_bytes};
 
 /// Chunks that are listed at a time.
 const BATCH: usize = 4096;
@@ -54,7 +54,7 @@ fn write_part(
     }
     let from = Place { shape: size, start: &part.in_box };
     let to = Place { shape: block.shape, start: &part.in_chunk };
-    copy_box(&part.size, block.dtype.size(), (values, from), (chunk, to));
+    copy_bytes(&part.size, block.dtype.size(), (values, from), (chunk, to));
     store(array, &path, chunk)
 }
 

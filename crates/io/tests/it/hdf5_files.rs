@@ -9,27 +9,11 @@ use volkit_io::{
     create_hdf5, open, open_hdf5, probe, read, walk_hdf5, write,
 };
 
-use crate::shared::{names_in, noise};
+use crate::shared::{NUMBERS, names_in, noise};
 
 /// Libraries that read and write in this build.
 const BACKENDS: &[Hdf5Backend] =
     if cfg!(feature = "hdf5-c") { &[Hdf5Backend::Pure, Hdf5Backend::C] } else { &[Hdf5Backend::Pure] };
-
-const TYPES: [DType; 13] = [
-    DType::U8,
-    DType::I8,
-    DType::U16,
-    DType::I16,
-    DType::U32,
-    DType::I32,
-    DType::U64,
-    DType::I64,
-    DType::F16,
-    DType::F32,
-    DType::F64,
-    DType::Complex64,
-    DType::Complex128,
-];
 
 fn open_with(path: &Path, backend: Hdf5Backend) -> Box<dyn Hdf5File> {
     open_hdf5(path, backend, &Limits::default()).unwrap()
@@ -59,7 +43,7 @@ fn every_element_type_survives_every_pair_of_libraries() {
         writer.create_group("by/type").unwrap_err();
         writer.create_group("by").unwrap();
         writer.create_group("by/type").unwrap();
-        for dtype in TYPES {
+        for dtype in NUMBERS {
             for (suffix, layout) in [
                 ("chunks", Hdf5Layout::for_array(&shape, dtype).with_chunk(Some(vec![2, 3, 3]))),
                 ("plain", Hdf5Layout::for_array(&[], dtype)),
@@ -73,14 +57,14 @@ fn every_element_type_survives_every_pair_of_libraries() {
         writer.finish().unwrap();
         for &backend in BACKENDS {
             let file = open_with(&path, backend);
-            for dtype in TYPES {
+            for dtype in NUMBERS {
                 for suffix in ["chunks", "plain", "stored"] {
                     let name = format!("/by/type/{dtype}_{suffix}");
                     assert_eq!(read_all(file.as_ref(), &name), values(&shape, dtype), "{name} {backend:?}");
                 }
             }
             let (nodes, warnings) = walk_hdf5(file.as_ref()).unwrap();
-            assert_eq!((nodes.len(), warnings.len()), (2 + 3 * TYPES.len(), 0), "{backend:?}");
+            assert_eq!((nodes.len(), warnings.len()), (2 + 3 * NUMBERS.len(), 0), "{backend:?}");
             assert_eq!((nodes[0].path.as_str(), nodes[0].kind), ("by", Hdf5Kind::Group));
         }
     }

@@ -18,6 +18,8 @@ mod keras;
 mod keras_files;
 mod mutations;
 mod nrrd;
+#[cfg(all(feature = "hdf5", feature = "zarr"))]
+mod one_frame;
 mod round_trips;
 mod shared;
 mod sources;
@@ -30,3 +32,5 @@ mod zarr_bad;
 mod zarr_cross_check;
 #[cfg(feature = "zarr")]
 mod zarr_groups;
+#[cfg(feature = "zarr")]
+mod zarr_mutations;

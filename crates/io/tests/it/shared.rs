@@ -6,6 +6,24 @@ use sha2::{Digest, Sha256};
 use volkit_core::{Affine, DType, Volume, VoxelsRef};
 use volkit_io::Endian;
 
+/// Element types of numbers that HDF5 and both versions of Zarr hold.
+#[cfg(any(feature = "hdf5", feature = "zarr"))]
+pub(crate) const NUMBERS: [DType; 13] = [
+    DType::U8,
+    DType::I8,
+    DType::U16,
+    DType::I16,
+    DType::U32,
+    DType::I32,
+    DType::U64,
+    DType::I64,
+    DType::F16,
+    DType::F32,
+    DType::F64,
+    DType::Complex64,
+    DType::Complex128,
+];
+
 /// The shared folder, or a line that says what was skipped.
 pub(crate) fn shared(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("VOLKIT_SHARED")
