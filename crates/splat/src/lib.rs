@@ -27,7 +27,11 @@ mod projection_backward;
 mod rasterizer;
 mod rotation;
 mod sh;
+#[cfg(feature = "candle")]
+mod tensors;
 mod train;
+#[cfg(feature = "viewer")]
+mod viewer;
 
 pub use camera::{Camera, Intrinsics};
 pub use config::RenderConfig;
@@ -41,7 +45,11 @@ pub use loss::{PhotometricLoss, PhotometricValue, Ssim, SsimBorder, iou_loss, l1
 pub use ply::{read_ply, write_ply};
 pub use rasterizer::{Rasterizer, Rendering, RenderingGradient};
 pub use sh::{MAX_SH_DEGREE, SH_C0, sh_coefficients};
+#[cfg(feature = "candle")]
+pub use tensors::{GaussianTensors, RenderingTensors, TensorRasterizer};
 pub use train::{SplatTrainer, StepReport, TrainerConfig, TrainingView, psnr, scene_from_points, scene_scale};
+#[cfg(feature = "viewer")]
+pub use viewer::ViewerPage;
 pub use volkit_kernels::{Isa, Splat, SplatGradient, Threads};
 
 #[cfg(doctest)]

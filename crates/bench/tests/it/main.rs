@@ -1,6 +1,7 @@
 //! Public behaviour of volkit-bench.
 #![allow(clippy::unwrap_used)]
 
+mod animal;
 mod baseline;
 mod clock;
 mod measure;

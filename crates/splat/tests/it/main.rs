@@ -10,3 +10,8 @@ mod ply;
 mod protocol;
 mod reference;
 mod scenes;
+#[cfg(feature = "candle")]
+mod tensors;
+mod train;
+#[cfg(feature = "viewer")]
+mod viewer;
