@@ -37,8 +37,8 @@ pub(crate) enum Command {
                         volbench conformance meshnet my-golden/meshnet --threads 4 --json report.json")]
 pub(crate) struct ConformanceArgs {
     /// Which results: `volume` (files), `geometry` (orientation, resampling, percentiles), `meshnet` or `synthseg`
-    /// (networks), or `tiling` (sliding windows)
-    #[arg(value_parser = ["volume", "geometry", "meshnet", "synthseg", "tiling"])]
+    /// (networks), `tiling` (sliding windows) or `splat` (Gaussian splatting)
+    #[arg(value_parser = ["volume", "geometry", "meshnet", "synthseg", "tiling", "splat"])]
     pub(crate) suite: String,
     /// Folder with the expected results [default: `$VOLKIT_SHARED/golden/SUITE`, else golden/SUITE in a folder `shared`
     /// beside the repository that the current directory lies in; geometry is in golden/volume/geometry]
@@ -53,7 +53,7 @@ pub(crate) struct ConformanceArgs {
     #[arg(long)]
     pub(crate) compat: bool,
     /// How networks compute sums: exact, strict or fast-math
-    #[arg(long, value_name = "MODE", default_value = "exact")]
+    #[arg(long, value_name = "MODE", default_value = "fast-math")]
     pub(crate) mode: Mode,
     /// Weights that the folder asks for and does not hold (.h5 or .safetensors)
     #[arg(long, value_name = "FILE")]

@@ -13,6 +13,7 @@ mod index;
 mod meshnet;
 mod npy;
 mod report;
+mod splat;
 mod suite;
 mod synthseg;
 mod tiling;

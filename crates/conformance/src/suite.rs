@@ -9,7 +9,7 @@ use volkit_kernels::Mode;
 
 use crate::check::Check;
 use crate::report::{CaseResult, SuiteReport};
-use crate::{ConformanceError, geometry, meshnet, synthseg, tiling, volume};
+use crate::{ConformanceError, geometry, meshnet, splat, synthseg, tiling, volume};
 
 /// A kind of golden folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,11 +25,13 @@ pub enum Suite {
     SynthSeg,
     /// Plans, windows and sliding-window runs: `monai.json`, `axis_plan.json`.
     Tiling,
+    /// Gaussian splatting: projections, pictures and gradients of scenes.
+    Splat,
 }
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 5] = [Self::Volume, Self::Geometry, Self::MeshNet, Self::SynthSeg, Self::Tiling];
+    pub const ALL: [Self; 6] = [Self::Volume, Self::Geometry, Self::MeshNet, Self::SynthSeg, Self::Tiling, Self::Splat];
 
     /// Name, as [`Suite::from_str`] reads it.
     #[must_use]
@@ -40,6 +42,7 @@ impl Suite {
             Self::MeshNet => "meshnet",
             Self::SynthSeg => "synthseg",
             Self::Tiling => "tiling",
+            Self::Splat => "splat",
         }
     }
 
@@ -52,6 +55,7 @@ impl Suite {
             Self::MeshNet => "meshnet",
             Self::SynthSeg => "synthseg",
             Self::Tiling => "tiling",
+            Self::Splat => "splat",
         }
     }
 }
@@ -137,6 +141,7 @@ pub fn run(
         Suite::MeshNet => meshnet::run(folder, options, &mut cases)?,
         Suite::SynthSeg => synthseg::run(folder, options, &mut cases)?,
         Suite::Tiling => tiling::run(folder, &mut cases)?,
+        Suite::Splat => splat::run(folder, options, &mut cases)?,
     }
     Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
 }

@@ -46,6 +46,13 @@ fn tiling() {
     }
 }
 
+#[test]
+fn splat() {
+    if let Some(folder) = golden(Suite::Splat) {
+        passes(Suite::Splat, &folder, 12);
+    }
+}
+
 /// The crops alone: a whole head takes a minute.
 #[test]
 fn meshnet_crops() {

@@ -5,6 +5,7 @@ mod folders;
 mod geometry;
 mod goldens;
 mod meshnet;
+mod splat;
 mod synthseg;
 mod tiling;
 mod volume;
