@@ -21,7 +21,7 @@ def noise(shape, dtype):
     dtype = numpy.dtype(dtype)
     if dtype.kind in "ui":
         info = numpy.iinfo(dtype)
-        return random.integers(info.min, info.max, shape, dtype, endpoint=True)
+        return random.integers(info.min, info.max, shape, dtype.newbyteorder("="), endpoint=True).astype(dtype)
     values = random.standard_normal(shape)
     return (values + 1j * values[::-1]).astype(dtype) if dtype.kind == "c" else values.astype(dtype)
 
@@ -86,6 +86,93 @@ def nifti(cases):
         cases.case(f"volconv {dtype} .zarr -> .nii.gz -> nibabel", back)
         if dtype in ("u1", "i2", "i4", "f4"):
             cases.case(f"nibabel {dtype} .nii.gz -> volconv .mgz -> nibabel", to_mgz)
+
+
+def nibabel_files(cases):
+    """Files of other kinds that nibabel writes, to .nii by volconv; nibabel reads both."""
+    wide = noise((9, 8, 7), "i2")
+    scaled = nibabel.Nifti1Image(wide, AFFINE)
+    scaled.header.set_data_dtype("i2")
+    scaled.header.set_slope_inter(0.25, -3)
+    big = nibabel.Nifti1Image(wide, AFFINE, header=nibabel.Nifti1Header(endianness=">"), dtype="i2")
+    files = [
+        ("scaled .nii", "scaled.nii", scaled),
+        ("big-endian .nii.gz", "big.nii.gz", big),
+        ("NIfTI-2", "two.nii", nibabel.Nifti2Image(wide, AFFINE, dtype="i2")),
+        ("pair", "pair.hdr", nibabel.Nifti1Pair(wide, AFFINE, dtype="i2")),
+        ("of four axes", "four.nii.gz", nibabel.Nifti1Image(noise((5, 4, 3, 6), "f4"), AFFINE)),
+    ]
+    for dtype in ("u1", "i2", "i4", "f4"):
+        for suffix in ("mgh", "mgz"):
+            files.append((f"{dtype} .{suffix}", f"{dtype}_own.{suffix}", nibabel.MGHImage(noise((9, 8, 7), dtype), AFFINE)))
+    for name, file, image in files:
+        source = cases.folder / file
+        nibabel.save(image, source)
+
+        def to_nifti():
+            wanted, got = nibabel.load(source), nibabel.load(cases.convert(source, "from_nibabel.nii"))
+            same(got.get_fdata(), wanted.get_fdata(), got.affine, AFFINE)
+
+        cases.case(f"nibabel {name} -> volconv .nii -> nibabel", to_nifti)
+
+
+def ome(cases):
+    """OME-Zarr 0.4 and 0.5: images that zarr-python wrote, and pyramids that volconv wrote."""
+    values = noise((12, 10, 8), "u2")
+    axes = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
+
+    def level(number):
+        scale, shift = [2.5 * 2**number, 1.5 * 2**number, 0.5 * 2**number], [7.0, 8.0, 9.0]
+        transforms = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+        return {"path": str(number), "coordinateTransformations": transforms}
+
+    for version, zarr_format in (("0.4", 2), ("0.5", 3)):
+        store = cases.folder / f"ome{zarr_format}.zarr"
+        root = zarr.create_group(store, zarr_format=zarr_format)
+        image = {"name": "image", "axes": axes, "datasets": [level(0), level(1)]}
+        if zarr_format == 2:
+            root.attrs["multiscales"] = [{**image, "version": version}]
+        else:
+            root.attrs["ome"] = {"version": version, "multiscales": [image]}
+        for number in (0, 1):
+            part = values[:: number + 1, :: number + 1, :: number + 1]
+            root.create_array(str(number), shape=part.shape, dtype="u2", chunks=(4, 4, 4))[...] = part
+
+        def finest():
+            got = nibabel.load(cases.convert(store, "ome.nii"))
+            wanted = numpy.array([[0.5, 0, 0, 9], [0, 1.5, 0, 8], [0, 0, 2.5, 7], [0, 0, 0, 1]])
+            same(numpy.transpose(numpy.asanyarray(got.dataobj)), values, got.affine, wanted)
+
+        def coarser():
+            got = nibabel.load(cases.convert(store, "ome1.nii", "--dataset", "1"))
+            same(numpy.transpose(numpy.asanyarray(got.dataobj)), values[::2, ::2, ::2])
+
+        cases.case(f"zarr-python OME-Zarr {version} -> volconv .nii -> nibabel", finest)
+        cases.case(f"zarr-python OME-Zarr {version}, second level -> volconv .nii -> nibabel", coarser)
+
+        def pyramid():
+            source = cases.folder / "image.nii"
+            spacing = numpy.diag([0.5, 1.5, 2.5, 1.0])
+            spacing[:3, 3] = 9, 8, 7
+            large = noise((160, 40, 30), "u1")
+            nibabel.save(nibabel.Nifti1Image(large, spacing), source)
+            options = ["--zarr-version", str(zarr_format), "--downsampling", "nearest"]
+            root = zarr.open_group(cases.convert(source, f"w{zarr_format}.ome.zarr", *options), mode="r")
+            attributes = root.attrs["ome"] if zarr_format == 3 else root.attrs
+            image = attributes["multiscales"][0]
+            if (attributes if zarr_format == 3 else image)["version"] != version:
+                raise ValueError(f"version of {dict(attributes)}")
+            if [axis["name"] for axis in image["axes"]] != ["z", "y", "x"] or len(image["datasets"]) != 2:
+                raise ValueError(f"axes or levels of {image}")
+            same(numpy.transpose(root[image["datasets"][0]["path"]][...]), large)
+            same(numpy.transpose(root[image["datasets"][1]["path"]][...]), large[::2, ::2, ::2])
+            for data_set, scale, shift in zip(image["datasets"], ([2.5, 1.5, 0.5], [5, 3, 1]),
+                                              ([7, 8, 9], [8.25, 8.75, 9.25])):
+                transforms = {t["type"]: t[t["type"]] for t in data_set["coordinateTransformations"]}
+                if not numpy.allclose(transforms["scale"], scale) or not numpy.allclose(transforms["translation"], shift):
+                    raise ValueError(f"transforms {transforms}, expected {scale} and {shift}")
+
+        cases.case(f"nibabel .nii -> volconv OME-Zarr {version} -> zarr-python", pyramid)
 
 
 def stores():
@@ -164,6 +251,18 @@ def hdf5(cases):
 
         cases.case(f"nibabel {dtype} .nii.gz -> volconv .h5 -> h5py", to_hdf5)
 
+    for dtype in TYPES + ["u8", "i8", "f2", "c8", ">i2", ">f4"]:
+        values = noise((9, 8, 7), dtype)
+        source = cases.folder / "one.h5"
+        with h5py.File(source, "w") as file:
+            file.create_dataset("scan", data=values, chunks=(4, 4, 4), compression="gzip", shuffle=True)
+
+        def to_npy():
+            got = numpy.load(cases.convert(source, "one.npy"))
+            same(numpy.transpose(got), values.astype(values.dtype.newbyteorder("=")))
+
+        cases.case(f"h5py {dtype} -> volconv .npy -> numpy", to_npy)
+
 
 def main():
     parser = argparse.ArgumentParser()
@@ -171,7 +270,7 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         cases = Cases(args.volconv, pathlib.Path(folder))
-        for part in (nifti, from_zarr, hdf5):
+        for part in (nifti, nibabel_files, from_zarr, ome, hdf5):
             part(cases)
     print(f"{cases.passed} passed, {cases.failed} failed")
     return 1 if cases.failed else 0

@@ -17,7 +17,7 @@ from unet_weights import UNet
 EPSILON = 1e-3
 
 
-def torch_engine(unet, image, threads, channels_last=True):
+def torch_engine(unet, image, threads, channels_last=True, double=False):
     import torch
     import torch.nn.functional as F
 
@@ -25,7 +25,7 @@ def torch_engine(unet, image, threads, channels_last=True):
     layout = torch.channels_last_3d if channels_last else torch.contiguous_format
 
     def tensor(array):
-        return torch.from_numpy(array)
+        return torch.from_numpy(array).to(torch.float64 if double else torch.float32)
 
     kernels = {
         name: tensor(unet.channels_first(name)).contiguous(memory_format=layout)
@@ -58,7 +58,8 @@ def torch_engine(unet, image, threads, channels_last=True):
             x = F.softmax(F.conv3d(x, kernels["likelihood"], biases["likelihood"]), 1)
         return x[0].permute(3, 2, 1, 0).numpy()
 
-    return run, f"PyTorch {torch.__version__} {'channels-last' if channels_last else 'channels-first'}"
+    layout = "f64" if double else "channels-last" if channels_last else "channels-first"
+    return run, f"PyTorch {torch.__version__} {layout}"
 
 
 def tensorflow_engine(unet, image, threads):
@@ -178,6 +179,7 @@ def openvino_engine(unet, image, threads, precision):
 ENGINES = {
     "torch": torch_engine,
     "torch-first": lambda *args: torch_engine(*args, channels_last=False),
+    "torch-f64": lambda *args: torch_engine(*args, double=True),
     "tensorflow": tensorflow_engine,
     "onnxruntime": onnxruntime_engine,
     "openvino": lambda *args: openvino_engine(*args, "f32"),

@@ -17,6 +17,7 @@ cargo xtask peers unet --model FILE --size X,Y,Z [--runs N] [--threads N] [--mod
 cargo xtask peers tiling [--size N,N,..] [--runs N] [--threads N] [--modes M,..] [--dir FOLDER]
 cargo xtask peers io [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers zarr [--runs N] [--threads N] [--dir FOLDER]
+cargo xtask peers splat [--runs N] [--threads N] [--dir FOLDER]
 
 meshnet runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A
 B), and prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels
@@ -33,17 +34,21 @@ io reads and writes .nii.gz files of 256^3 voxels, which it makes, with our `iot
 zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3) with our `zarrtime`,
 zarr-python and tensorstore, in turn, and prints seconds of each run, the medians and their ratios to ours.
 
+splat times rendering and its gradients (10 000 Gaussians at 256 x 256, 50 000 at 512 x 512) in turn with a compositor in
+PyTorch that works tile by tile with automatic differentiation, and prints how far pictures and gradients are apart.
+
   --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
   --image FILE    the scan
   --size X,Y,Z    voxels of the image; tiling: lengths of the square images (default 512,1024,2048)
-  --runs N        runs of each program (default 2; the others 5)
+  --runs N        runs of each program (default meshnet 2, splat 3, the others 5)
   --threads N     threads of each program (default: all cores)
-  --modes M,..    our modes (default exact)
-  --engines E,..  torch, torch-first, tensorflow, onnxruntime, openvino, openvino-bf16 (default: all but torch-first)
+  --modes M,..    our modes, the one that others are compared with first (default fast-math,strict,exact)
+  --engines E,..  torch, torch-first, torch-f64 (what others are compared with, not timed), tensorflow,
+                  onnxruntime, openvino, openvino-bf16 (default: all but torch-first and torch-f64)
   --dir FOLDER    where Python's packages are kept (default: volkit/peers in $XDG_CACHE_HOME or ~/.cache)
 
 The first run creates a Python environment there (python3 with venv is needed) and installs what the comparison needs:
-for meshnet 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
+for meshnet and splat 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
 more for unet.";
 
 /// A comparison: its script in `xtask/peers` and what its Python needs.
@@ -91,17 +96,24 @@ const COMPARISONS: &[Comparison] = &[
     },
     Comparison {
         name: "io",
-        script: "io.py",
+        script: "nifti_files.py",
         modules: &["numpy", "nibabel", "SimpleITK"],
         packages: &["numpy", "nibabel", "SimpleITK"],
         run: io,
     },
     Comparison {
         name: "zarr",
-        script: "zarr.py",
+        script: "zarr_arrays.py",
         modules: &["numpy", "zarr", "tensorstore"],
         packages: &["numpy", "zarr", "tensorstore"],
         run: zarr,
+    },
+    Comparison {
+        name: "splat",
+        script: "splat.py",
+        modules: &["torch", "numpy"],
+        packages: &["torch", "numpy"],
+        run: splat,
     },
 ];
 
@@ -159,6 +171,13 @@ fn zarr(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
     process::run(&mut repo.cargo(&build))?;
     command.arg("--program").arg(repo.target_dir()?.join("release/zarrtime"));
     command.args(["--runs", options.runs_or("5")]);
+    process::run(&mut command)
+}
+
+fn splat(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-splat", "--bin", "splat-step"]))?;
+    command.arg("--step").arg(repo.target_dir()?.join("release/splat-step"));
+    command.args(["--runs", options.runs_or("3")]);
     process::run(&mut command)
 }
 
