@@ -1,18 +1,15 @@
 //! Forward passes of a SynthSeg network, one for each line `run` on standard input, so that engines can be timed in turn
 //! with everything loaded and warm. `cargo xtask peers unet` drives it beside the programs of `xtask/peers`.
 //!
-//! Answers, one line each: `ready NAME` after loading; `run` gives CPU seconds, wall seconds and the peak resident bytes
-//! so far; `save FILE` writes the last result as f32 in the order `[z][y][x][c]` and answers `saved`.
+//! Answers as [`serve_runs`] does; results are saved in the order `[z][y][x][c]`.
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::Parser;
-use volkit_bench::{cpu_secs, peak_bytes};
+use volkit_bench::serve_runs;
 use volkit_core::SilentProgress;
 use volkit_io::KerasStore;
 use volkit_kernels::{ConvOptions, Isa, Mode, Threads, Workspace};
@@ -45,30 +42,16 @@ fn main() -> Result<()> {
     let workspace = Workspace::default();
     let build = NetworkBuild::new().with_conv(options).with_workspace(&workspace);
     let net = SegmentationNet::from_store(&store, &build).with_context(|| args.weights.display().to_string())?;
-    println!("ready volkit {} {} {}", env!("CARGO_PKG_VERSION"), Isa::detect().name(), args.mode.name());
-    let mut last: Option<Posteriors> = None;
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        match line.split_once(' ').unwrap_or((&line, "")) {
-            ("run", _) => {
-                let begun = (cpu_secs().unwrap_or(0.0), Instant::now());
-                match &mut last {
-                    Some(last) => net.forward_into(&image, last, &threads, &SilentProgress)?,
-                    None => last = Some(net.forward(&image, [nx, ny, nz], &threads, &SilentProgress)?),
-                }
-                let wall = begun.1.elapsed().as_secs_f64();
-                println!("{:.4} {wall:.4} {}", cpu_secs().unwrap_or(0.0) - begun.0, peak_bytes().unwrap_or(0));
-            }
-            ("save", file) => {
-                let result = last.as_ref().context("save: nothing was run yet")?;
-                fs::write(file, bytemuck::cast_slice(&result.values)).with_context(|| file.to_owned())?;
-                println!("saved");
-            }
-            _ => bail!("`{line}`: expected `run` or `save FILE`"),
+    let name = format!("volkit {} {} {}", env!("CARGO_PKG_VERSION"), Isa::detect().name(), args.mode.name());
+    let run = |last: Option<Posteriors>| match last {
+        Some(mut last) => {
+            net.forward_into(&image, &mut last, &threads, &SilentProgress)?;
+            Ok(last)
         }
-        std::io::stdout().flush()?;
-    }
-    Ok(())
+        None => Ok(net.forward(&image, [nx, ny, nz], &threads, &SilentProgress)?),
+    };
+    let served = serve_runs(&name, std::io::stdin().lock(), std::io::stdout().lock(), run, |last| &last.values);
+    served.map_err(|error| anyhow!(error))
 }
 
 fn read(path: &Path) -> Result<Vec<f32>> {

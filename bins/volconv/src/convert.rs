@@ -4,9 +4,7 @@ use std::process::ExitCode;
 
 use volkit_core::{BoxError, DType, SilentProgress, Volume, Voxels};
 use volkit_geom::{Gaussian, Grid, Order, Orientation, Outside, Resampling, coarsening_sigma, reorient, resample};
-use volkit_io::{
-    Downsampling, PyramidOptions, ReadOptions, WriteOptions, ZarrVersion, read_with, write, write_pyramid,
-};
+use volkit_io::{Downsampling, PyramidOptions, ReadOptions, WriteOptions, read_with, write, write_pyramid};
 
 use crate::args::{Chunk, ConvertArgs};
 use crate::convert_store;
@@ -65,7 +63,7 @@ fn pyramid(volume: &Volume, args: &ConvertArgs) -> Result<ExitCode, BoxError> {
     };
     let options = PyramidOptions::default()
         .with_downsampling(downsampling)
-        .with_version(if args.zarr_version == 2 { ZarrVersion::V2 } else { ZarrVersion::V3 })
+        .with_version(convert_store::version(args))
         .with_overwrite(args.overwrite);
     write_pyramid(&args.output, volume, &options, &SilentProgress)?;
     println!("{}: {:?} voxels, {}", args.output.display(), volume.shape(), volume.dtype());

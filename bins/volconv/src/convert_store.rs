@@ -83,9 +83,14 @@ fn options(args: &ConvertArgs) -> ConvertOptions {
     ConvertOptions::new()
         .with_chunks(chunks)
         .with_codec(codec)
-        .with_version(if args.zarr_version == 2 { ZarrVersion::V2 } else { ZarrVersion::V3 })
+        .with_version(version(args))
         .with_overwrite(args.overwrite)
         .with_verify(args.verify)
+}
+
+/// Version of the Zarr format of what is written.
+pub(crate) fn version(args: &ConvertArgs) -> ZarrVersion {
+    if args.zarr_version == 2 { ZarrVersion::V2 } else { ZarrVersion::V3 }
 }
 
 fn print(args: &ConvertArgs, report: &ConvertReport) {

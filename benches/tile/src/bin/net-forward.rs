@@ -2,17 +2,14 @@
 //! engines can be timed in turn with everything loaded and warm. `cargo xtask peers tiling` drives it beside PyTorch and
 //! MONAI.
 //!
-//! Answers, one line each: `ready NAME` after loading; `run` gives CPU seconds, wall seconds and the peak resident bytes
-//! so far; `save FILE` writes the last result as f32 `[K, H, W]` and answers `saved`.
+//! Answers as [`serve_runs`] does; results are saved as `[K, H, W]`.
 #![forbid(unsafe_code)]
 
-use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use clap::Parser;
-use volkit_bench::{cpu_secs, peak_bytes};
+use volkit_bench::serve_runs;
 use volkit_benches_tile::{run_over, volume};
 use volkit_core::{Affine, Batch, BoxError, DType, Predictor as _, VolumeMeta, read_all};
 use volkit_io::{ReadOptions, SafetensorsStore};
@@ -58,7 +55,7 @@ fn main() -> Result<(), BoxError> {
     let image = read_all(volkit_io::open_raw(&args.image, &meta, 0, &ReadOptions::default())?.as_ref())?;
     let values = image.to_real::<f32>()?;
     let mut model = net.predictor().with_threads(Arc::clone(&threads));
-    println!("ready volkit {} {} {}", Isa::detect().name(), mode.name(), args.window);
+    let name = format!("volkit {} {} {}", Isa::detect().name(), mode.name(), args.window);
     let shape = [net.channels()[net.channels().len() - 1], height, width];
     let mut run: Box<dyn FnMut() -> Result<Vec<f32>, BoxError>> = if args.window == "direct" {
         drop(image);
@@ -75,26 +72,10 @@ fn main() -> Result<(), BoxError> {
         };
         Box::new(move || run_over(TiledInference::new(&plan).with_blend(blend.clone()), &image, &mut model, &shape))
     };
-    let mut last = Vec::new();
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        match line.split_once(' ').unwrap_or((&line, "")) {
-            ("run", _) => {
-                // Before the next is made, so that two are never held.
-                drop(std::mem::take(&mut last));
-                let begun = (cpu_secs().unwrap_or(0.0), Instant::now());
-                last = run()?;
-                let wall = begun.1.elapsed().as_secs_f64();
-                println!("{:.4} {wall:.4} {}", cpu_secs().unwrap_or(0.0) - begun.0, peak_bytes().unwrap_or(0));
-            }
-            ("save", file) => {
-                let bytes: Vec<u8> = last.iter().flat_map(|value| value.to_ne_bytes()).collect();
-                std::fs::write(file, bytes)?;
-                println!("saved");
-            }
-            _ => return Err(format!("`{line}`: expected `run` or `save FILE`").into()),
-        }
-        std::io::stdout().flush()?;
-    }
-    Ok(())
+    let run = |last| {
+        // Before the next is made, so that two are never held.
+        drop(last);
+        run()
+    };
+    serve_runs(&name, std::io::stdin().lock(), std::io::stdout().lock(), run, |last| last)
 }

@@ -142,15 +142,15 @@ pub(super) fn choose(shape: &ConvShape, mode: Mode) -> Algorithm {
     if mode == Mode::Exact || fewest < MIN_CHANNELS || (shape.kernel != [3; 3] && shape.kernel != FLAT) {
         return Algorithm::Direct;
     }
-    let [deep, shallow] = MAX_DILATION.map(|most| shape.kernel != FLAT && shape.dilation[0] <= most);
-    if mode == Mode::FastMath && shape.c_in * shape.c_out <= MAX_WEIGHTS_OF_F4 {
-        return match () {
-            () if deep && fewest >= MIN_CHANNELS_OF_DEEP_F4 => Algorithm::Winograd444,
-            () if shallow => Algorithm::Winograd244,
-            () => Algorithm::Winograd144,
-        };
+    let [four_deep, two_deep] = MAX_DILATION.map(|most| shape.kernel != FLAT && shape.dilation[0] <= most);
+    let takes_f4 = mode == Mode::FastMath && shape.c_in * shape.c_out <= MAX_WEIGHTS_OF_F4;
+    match (takes_f4, two_deep) {
+        (false, true) => Algorithm::Winograd222,
+        (false, false) => Algorithm::Winograd122,
+        (true, true) if four_deep && fewest >= MIN_CHANNELS_OF_DEEP_F4 => Algorithm::Winograd444,
+        (true, true) => Algorithm::Winograd244,
+        (true, false) => Algorithm::Winograd144,
     }
-    if shallow { Algorithm::Winograd222 } else { Algorithm::Winograd122 }
 }
 
 /// How the weights of a convolution are packed.
