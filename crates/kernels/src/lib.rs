@@ -4,8 +4,10 @@
 //! whole network runs in memory that does not grow with the depth of the volume. Kernels are chosen once, at run time,
 //! by [`Isa`]; every kernel has a scalar twin that performs the same operations in the same order.
 
+mod background;
 mod buffer;
 mod conv;
+mod dense;
 mod error;
 mod exec;
 mod isa;
@@ -15,9 +17,14 @@ mod peak;
 mod raster;
 mod simd;
 mod threads;
+mod vectorize;
 
 pub use buffer::{Buffer, Element};
 pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Mode};
+pub use dense::{
+    ChannelMoments, Cores, Correlation, CorrelationShape, Filter, Interpolation, ParameterGradients, Pointwise,
+    Pooling, PoolingShape, Resize, Standardisation, channel_sums,
+};
 pub use error::KernelError;
 pub use exec::{
     Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,
@@ -31,6 +38,7 @@ pub use ops::{
 pub use peak::burn_multiply_adds;
 pub use raster::{Frame, ImageGradient, ImageMut, Raster, RasterOptions, Splat, SplatGradient};
 pub use threads::Threads;
+pub use vectorize::{Vectorized, vectorize};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

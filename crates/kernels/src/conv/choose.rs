@@ -122,8 +122,8 @@ const FLAT: [usize; 3] = [1, 3, 3];
 const MIN_CHANNELS: usize = 8;
 
 /// Largest dilation along depth for tiles that are 4 and 2 planes deep: tiles of depth `m` are computed in groups of
-/// `m * dilation` planes, and the rings of a network that is run plane by plane hold two of its reaches more. With these,
-/// `MeshNet`'s rings on a 256^3 head hold 140 planes, with 1 for both 110.
+/// `m * dilation` planes, and the rings of a network that is run plane by plane hold two of its reaches more. With these
+/// a `MeshNet` of 30 channels on a 256^3 head takes 1.11 GB of activations, with direct sums 0.78 GB.
 const MAX_DILATION: [usize; 2] = [1, 4];
 
 /// Most weights `C_in * C_out` for F(4), whose transformed weights are 8 times as large as the weights: beyond, packing
@@ -131,8 +131,8 @@ const MAX_DILATION: [usize; 2] = [1, 4];
 /// the network of SynthSeg at 96^3, F(4) for 192 channels takes 8 % more time and twice the memory for weights.
 const MAX_WEIGHTS_OF_F4: usize = 1 << 15;
 
-/// Fewest input and output channels for F(4) along depth too. It gains a fifth there, not the third that wider layers gain,
-/// and networks of such layers have to tell labels apart by few sums: with it the posteriors of the reduced SynthSeg
+/// Fewest input and output channels for F(4) along depth too. It gains 15 to 30 % there, less than in wider layers, and
+/// networks of such layers have to tell labels apart by few sums: with it the posteriors of the reduced SynthSeg
 /// network of the golden results are up to 1.1e-5 from those of f64, with F(2) along depth 4.5e-6.
 const MIN_CHANNELS_OF_DEEP_F4: usize = 24;
 

@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use super::finish::Finish;
+use super::idle_rows::IdleRows;
 use super::panel::{Block, Panel, SumOrder, even_parts};
 use super::scratch::with_scratch;
 use super::task::{OutPointer, Task};
 use super::tile::{LaneAxis, ROW_TAPS, VoxelTiles, most_scalars};
 use super::{ConvShape, Epilogue};
+use crate::background::Background;
 use crate::simd::{Body, Lane, dispatch};
-use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
+use crate::{Isa, KernelError, Layout, Planes, PlanesMut, Threads};
 
 /// Weights of one block of input channels and 48 output channels: 0.5 MB, which stay in a second-level cache.
 const PANEL_FLOATS: usize = 27 * 96 * 48;
@@ -98,7 +100,26 @@ impl Direct {
         if lanes_by_voxel < cost_by_channel { (by_voxel, LaneAxis::Voxels) } else { by_channel }
     }
 
-    /// Computes `planes` of checked tensors.
+    /// What comes of voxels `value` far from the ends of the volume; nothing where the kernel reaches too far.
+    pub(super) fn on_background(&self, value: &[f32]) -> Option<Vec<f32>> {
+        /// Most floats of a volume that holds the kernel.
+        const MOST_FLOATS: usize = 1 << 22;
+        let reach = self.shape.reach();
+        let size = [0, 1, 2].map(|axis| reach[axis].saturating_mul(2).saturating_add(1));
+        let layout = |channels| Layout::dense(size, channels);
+        let (from, to) = (layout(self.shape.c_in), layout(self.shape.c_out));
+        if [from, to].iter().any(|layout| layout.checked_len().is_none_or(|len| len > MOST_FLOATS)) {
+            return None;
+        }
+        let data: Vec<f32> = value.iter().copied().cycle().take(from.len()).collect();
+        let mut result = vec![0.0; to.len()];
+        let (source, mut out) = (Planes::new(&data, from).ok()?, PlanesMut::new(&mut result, to).ok()?);
+        self.run(&[source], &mut out, reach[0]..reach[0] + 1, &Threads::single(), None).ok()?;
+        let start = to.row_offset(reach[0], reach[1]) + reach[2] * to.channels;
+        Some(result[start..start + to.channels].to_vec())
+    }
+
+    /// Computes `planes` of checked tensors, but for rows that read background only.
     ///
     /// # Errors
     /// [`KernelError::Memory`] where the copied rows of one task are more than 32-bit offsets reach.
@@ -108,21 +129,30 @@ impl Direct {
         out: &mut PlanesMut<'_>,
         planes: Range<usize>,
         threads: &Threads,
+        background: Option<Background<'_>>,
     ) -> Result<(), KernelError> {
         let layout = *out.layout();
         let (panel, axis) = self.panel(layout.width);
         let geometry = Geometry::new(self, axis, layout.width, self.n_lanes);
-        let cut = Cut::new(self, panel, axis, &geometry, [layout.depth, layout.height], planes, threads.count());
+        let cut =
+            Cut::new(self, panel, axis, &geometry, [layout.depth, layout.height], planes.clone(), threads.count());
         if u32::try_from(cut.ring_floats).is_err() {
             let needed = cut.ring_floats.saturating_mul(4);
             return Err(KernelError::Memory { what: "the copied rows of a convolution", needed });
         }
+        let idle = background.map_or_else(IdleRows::default, |background| {
+            let (idle, rows) = IdleRows::find(&self.shape, &layout, &planes, background.source);
+            background.out.set(out.data_mut(), rows, threads);
+            idle
+        });
+        let idle = &idle;
         let pointer = OutPointer::new(out);
         threads.for_each(cut.n_tasks(), |index| {
             let part = cut.part(index);
             with_scratch(cut.ring_floats + geometry.acc_floats, |scratch| {
                 let (ring, acc) = scratch.split_at_mut(cut.ring_floats);
-                let task = Task { direct: self, panel, axis, geometry: &geometry, sources, pointer, part, ring, acc };
+                let task =
+                    Task { direct: self, panel, axis, geometry: &geometry, sources, pointer, part, idle, ring, acc };
                 // SAFETY: tensors were checked before the call, the parts of a cut write disjoint rows and channels,
                 // and the scratch has the sizes of the cut.
                 unsafe { dispatch(self.isa, task) }

@@ -5,6 +5,7 @@ mod check;
 mod choose;
 mod direct;
 mod finish;
+mod idle_rows;
 mod panel;
 mod rows;
 mod scratch;
@@ -13,9 +14,12 @@ mod tile;
 mod winograd;
 
 pub use choose::{Algorithm, ConvOptions, Mode};
+pub(crate) use panel::even_parts;
+pub(crate) use tile::most_scalars;
 
 use std::ops::Range;
 
+use crate::background::Background;
 use crate::{Isa, KernelError, Planes, PlanesMut, Threads};
 
 /// Sizes of a convolution with stride 1 and zero 'same' padding; axes are in the order `[d, h, w]`.
@@ -228,15 +232,40 @@ impl Conv3d {
         planes: Range<usize>,
         threads: &Threads,
     ) -> Result<(), KernelError> {
+        self.run_beside(sources, out, planes, threads, None)
+    }
+
+    /// What comes of a source whose voxels are all `value`, far from the ends of the volume; nothing where that takes a
+    /// large volume to find out.
+    pub(crate) fn on_background(&self, value: &[f32]) -> Option<Vec<f32>> {
+        match &self.packed {
+            Packed::Direct(direct) => direct.on_background(value),
+            Packed::Winograd(winograd) => Some(winograd.on_background(value)),
+        }
+    }
+
+    /// [`Conv3d::run`] that leaves out what reads background only, where `background` tells of it; with more than one
+    /// source or an up-sampled one it can not.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn run_beside(
+        &self,
+        sources: &[Planes<'_>],
+        out: &mut PlanesMut<'_>,
+        planes: Range<usize>,
+        threads: &Threads,
+        background: Option<Background<'_>>,
+    ) -> Result<(), KernelError> {
         let reads = self.planes_read(&planes, out.layout().depth);
         check::tensors(&self.shape, sources, out.layout(), &planes, &reads)?;
         if planes.is_empty() || out.layout().is_empty() {
             return Ok(());
         }
         match &self.packed {
-            Packed::Direct(direct) => direct.run(sources, out, planes, threads),
+            Packed::Direct(direct) => direct.run(sources, out, planes, threads, background),
             Packed::Winograd(winograd) => {
-                winograd.run(sources, out, &planes, threads);
+                winograd.run(sources, out, &planes, threads, background);
                 Ok(())
             }
         }

@@ -102,7 +102,7 @@ impl Panel {
 }
 
 /// Cuts `total` into the fewest parts of at most `most`, as equal as can be, the larger ones first.
-pub(super) fn even_parts(total: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
+pub(crate) fn even_parts(total: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
     let n = total.div_ceil(most).max(1);
     (0..n).map(move |i| total / n + usize::from(i < total % n))
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::ahead::Ahead;
 use super::direct::{Direct, Geometry, Part, neighbour};
+use super::idle_rows::IdleRows;
 use super::panel::SumOrder;
 use super::panel::{Block, Panel, even_parts};
 use super::rows::{copy_row, store};
@@ -38,6 +39,7 @@ pub(super) struct Task<'a> {
     pub(super) sources: &'a [Planes<'a>],
     pub(super) pointer: OutPointer,
     pub(super) part: Part,
+    pub(super) idle: &'a IdleRows,
     /// Copied rows `[input plane][row modulo ring_rows][channel][row_len]`.
     pub(super) ring: &'a mut [f32],
     /// Sums of a tile.
@@ -105,6 +107,9 @@ impl Body for Task<'_> {
                 let n_shares = self.part.planes.len() * self.n_tiles::<L>(n_rows);
                 ahead.begin(self.sources, &pass.inputs, (self.part.inputs.as_slice(), image_rows), n_shares);
                 for z in self.part.planes.clone() {
+                    if (row..row + n_rows).all(|row| self.idle.contains(z, self.image_row(row))) {
+                        continue;
+                    }
                     self.list_steps(pass.inputs.len(), z, row..row + n_rows, &mut steps);
                     // SAFETY: the rows under all steps were copied.
                     unsafe {

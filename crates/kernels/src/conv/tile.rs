@@ -92,7 +92,7 @@ pub(super) const STEPS_PER_HINT: usize = 4;
 
 /// The largest number of scalars in a tile of `n_vectors` vectors: sums, one set of vectors and one scalar must fit in
 /// the registers, and leave a few free, or else the compiler keeps a sum in memory and the loop runs at half speed.
-pub(super) const fn most_scalars(registers: usize, n_vectors: usize) -> usize {
+pub(crate) const fn most_scalars(registers: usize, n_vectors: usize) -> usize {
     match (registers, n_vectors) {
         // The scalar twins: larger tiles would only be minutes of compile time, since no bit depends on the tile.
         (..16, _) => 1,

@@ -3,10 +3,12 @@
 use std::ops::{ControlFlow, Range};
 
 use super::arena::Arena;
-use super::graph::{Node, Op, TensorId};
+use super::graph::{Node, Op, Source, TensorId};
 use super::plan::{Plan, Ring};
+use super::schedule::Step;
 use super::stream::{PlaneSink, PlaneSource};
 use super::workspace::Workspace;
+use crate::background::{Background, BackgroundMask};
 use crate::ops::{Statistics, depth_to_space, upsample};
 use crate::{KernelError, Planes, PlanesMut, Threads};
 
@@ -25,9 +27,18 @@ pub struct Executor {
     arena: Arena,
     /// Who gets the arena in the end.
     workspace: Option<Workspace>,
-    /// Of each instance norm of the run under way.
-    statistics: Vec<Option<Statistics>>,
+    /// Of each node of the run under way.
+    states: Vec<State>,
     total_work: u64,
+}
+
+/// What a run knows of the tensor of a node.
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// Of an instance norm, once its source is whole.
+    statistics: Option<Statistics>,
+    /// Where the tensor is known to hold its background.
+    background: Option<BackgroundMask>,
 }
 
 impl Executor {
@@ -50,9 +61,9 @@ impl Executor {
     }
 
     fn with_arena(plan: Plan, arena: Arena, workspace: Option<Workspace>) -> Self {
-        let statistics = vec![None; plan.graph().nodes().len()];
+        let states = vec![State::default(); plan.graph().nodes().len()];
         let total_work = plan.steps().iter().fold(0, |sum: u64, step| sum.saturating_add(plan.step_work(step)));
-        Self { plan, arena, workspace, statistics, total_work }
+        Self { plan, arena, workspace, states, total_work }
     }
 
     /// The plan.
@@ -77,8 +88,8 @@ impl Executor {
         threads: &Threads,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), KernelError> {
-        let Self { plan, arena, workspace, statistics, total_work } = self;
-        statistics.fill(None);
+        let Self { plan, arena, workspace, states, total_work } = self;
+        *states = find_backgrounds(plan, source);
         let n_nodes = plan.graph().nodes().len();
         let mut done = 0u64;
         for step in plan.steps() {
@@ -93,11 +104,13 @@ impl Executor {
                     clear_padding(arena, ring);
                 }
                 match node.op {
-                    Op::Input(input) => read_input(plan, arena, input, ring, step.planes.clone(), source)?,
-                    _ => {
-                        let statistics = &mut statistics[step.stage];
-                        compute(plan, arena, node, ring, step.planes.clone(), statistics, threads)?;
+                    Op::Input(input) => {
+                        read_input(plan, arena, input, ring, step.planes.clone(), source)?;
+                        if let Some(mask) = &mut states[step.stage].background {
+                            step.planes.clone().for_each(|z| mask.find(&arena[ring.range()], z));
+                        }
                     }
+                    _ => compute(plan, arena, (node, step), states, threads)?,
                 }
             }
             done = plan.step_work(step).saturating_add(done);
@@ -115,6 +128,25 @@ impl Drop for Executor {
             workspace.give(std::mem::take(&mut self.arena));
         }
     }
+}
+
+/// The backgrounds of the inputs, and of what convolutions make of one source with a background.
+fn find_backgrounds(plan: &Plan, source: &dyn PlaneSource) -> Vec<State> {
+    let mut states: Vec<State> = Vec::with_capacity(plan.graph().nodes().len());
+    for (index, node) in plan.graph().nodes().iter().enumerate() {
+        let layout = plan.ring(TensorId(index)).layout;
+        let value = match (&node.op, node.sources.as_slice()) {
+            _ if layout.is_empty() => None,
+            (Op::Input(input), _) => source.background(*input).filter(|value| value.len() == node.channels),
+            (Op::Conv(conv), [Source { tensor, upsampled: false }]) => {
+                states[tensor.0].background.as_ref().and_then(|mask| conv.on_background(mask.value()))
+            }
+            _ => None,
+        };
+        let background = value.map(|value| BackgroundMask::new(&layout, value));
+        states.push(State { statistics: None, background });
+    }
+    states
 }
 
 fn clear_padding(arena: &mut Arena, ring: &Ring) {
@@ -160,12 +192,14 @@ fn read_input(
 fn compute(
     plan: &Plan,
     arena: &mut Arena,
-    node: &Node,
-    ring: &Ring,
-    planes: Range<usize>,
-    statistics: &mut Option<Statistics>,
+    (node, step): (&Node, &Step),
+    states: &mut [State],
     threads: &Threads,
 ) -> Result<(), KernelError> {
+    let (ring, planes) = (plan.ring(TensorId(step.stage)), step.planes.clone());
+    // Nodes follow what they read.
+    let (before, own) = states.split_at_mut(step.stage);
+    let Some(State { statistics, background }) = own.first_mut() else { return Ok(()) };
     let ranges: Vec<Range<usize>> = node.sources.iter().map(|source| plan.ring(source.tensor).range()).collect();
     let (out, data) = arena.split(ring.range(), &ranges);
     let mut out = PlanesMut::new(out, ring.layout)?;
@@ -175,7 +209,11 @@ fn compute(
         sources.push(if source.upsampled { tensor.upsampled() } else { tensor });
     }
     match (&node.op, sources.as_slice()) {
-        (Op::Conv(op), sources) => op.run(sources, &mut out, planes, threads),
+        (Op::Conv(op), sources) => {
+            let known = node.sources.first().and_then(|source| before[source.tensor.0].background.as_ref());
+            let background = known.zip(background.as_mut()).map(|(source, out)| Background { source, out });
+            op.run_beside(sources, &mut out, planes, threads, background)
+        }
         (Op::MaxPool(op), [source]) => op.run(source, &mut out, planes, threads),
         (Op::Upsample, [source]) => upsample(source, &mut out, planes, threads),
         (Op::DepthToSpace, [source]) => depth_to_space(source, &mut out, planes, threads),

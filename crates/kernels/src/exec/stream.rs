@@ -22,6 +22,16 @@ pub trait PlaneSource {
     /// # Errors
     /// Whatever keeps the source from filling the plane.
     fn read_plane(&mut self, input: usize, z: usize, plane: &mut [f32]) -> Result<(), BoxError>;
+
+    /// The voxel, a float per channel, that many voxels of the input are: what surrounds a scanned body.
+    ///
+    /// The first convolutions are then computed only where other voxels are near. Their results are those of the whole,
+    /// to the bit where they are direct sums ([`Mode::Exact`](crate::Mode::Exact)), otherwise to a rounding error. A
+    /// background that is rare or does not occur costs little. None by default.
+    fn background(&self, input: usize) -> Option<Vec<f32>> {
+        let _ = input;
+        None
+    }
 }
 
 impl<F: FnMut(usize, &mut [f32]) -> Result<(), BoxError>> PlaneSource for F {

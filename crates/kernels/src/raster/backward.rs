@@ -1,65 +1,99 @@
-//! Gradients of a tile: its splats walked back to front.
+//! Gradients of a tile: its splats walked back to front, cell by cell.
 //!
-//! With `u` the inner product of a splat's features and the upstream gradient, `s` the sum of `w u` over what lies
-//! behind, started with what the background and alpha give: `dL/dalpha = u T - s / (1 - alpha)`.
+//! With `u` the inner product of a splat's features and the upstream gradient, and `b` that of what lies behind it, as it
+//! would look with nothing in front: `dL/dalpha = T (u - b)`, and `b + alpha (u - b)` lies behind the splat before.
+//!
+//! With `q = exp(-sigma) dL/dalpha`, the sums over pixels of the weight times the upstream gradient and of `q`, `q dx`,
+//! `q dy` times 1, x and y give the gradients of all the numbers of a splat. They are one product of matrices: a row for
+//! each splat, a column for each pixel of the cell.
 
 use super::bins::Bins;
-use super::forward::{TileList, X, Y};
-use super::{CELL, CELL_PIXELS, CELLS, Frame, RasterOptions, SplatGradient, TILE_PIXELS};
+use super::cells::{CHUNK, Chunk, MIDDLE, TILE_CELLS, centres, sample};
+use super::packed::Packed;
+use super::{CELL, CELL_PIXELS, CELLS, RasterOptions, Record, TILE_PIXELS};
 use crate::simd::{Body, Lane, Math};
 
-/// The upstream gradient of a tile's pixels, and the state of the walk, `[cell][lane]`.
+/// Splats whose sums are computed at once.
+const BATCH: usize = 8;
+/// Numbers that one pixel gives: weight, `q`, `q dx`, `q dy`.
+const QUAD: usize = 4;
+/// Sums of a splat. Sum `4 k + j` is of number `j` of [`QUAD`] times entry `4 k + j` of the basis.
+const SUMS: usize = 16;
+const Q: usize = 1;
+const QX: usize = 2;
+const QY: usize = 3;
+const QX_X: usize = 6;
+const QY_X: usize = 7;
+const QY_Y: usize = 11;
+/// Not of the product: sums of magnitudes.
+const ABS: [usize; 2] = [14, 15];
+
+/// The upstream gradient of a tile's pixels and the state of the walk, `[cell][lane]`.
 pub(super) struct Upstream {
     /// By red, green, blue and depth.
     pub(super) features: [[f32; TILE_PIXELS]; 4],
-    /// `s`: the sum of `w u` over the splats behind.
+    /// Inner product of the upstream gradient and what lies behind.
     pub(super) behind: [f32; TILE_PIXELS],
-    transmittance: [f32; TILE_PIXELS],
+    pub(super) transmittance: [f32; TILE_PIXELS],
+    pub(super) stop: [f32; TILE_PIXELS],
 }
 
 impl Upstream {
-    pub(super) fn new(transmittance: &[f32]) -> Self {
-        let mut state =
-            Self { features: [[0.0; TILE_PIXELS]; 4], behind: [0.0; TILE_PIXELS], transmittance: [0.0; TILE_PIXELS] };
-        state.transmittance.copy_from_slice(transmittance);
-        state
+    pub(super) fn new() -> Self {
+        let zeros = [0.0; TILE_PIXELS];
+        Self { features: [zeros; 4], behind: zeros, transmittance: zeros, stop: zeros }
+    }
+
+    /// Zeros for what rows outside the image leave unset.
+    pub(super) fn clear(&mut self) {
+        self.features.as_flattened_mut().fill(0.0);
+        self.behind.fill(0.0);
+    }
+}
+
+/// Memory of the backward pass over a tile.
+pub(super) struct Scratch {
+    pub(super) upstream: Upstream,
+    chunk: Chunk,
+    /// What each pixel's numbers are multiplied with.
+    basis: [[f32; SUMS]; TILE_PIXELS],
+    sums: [[f32; SUMS]; CHUNK],
+    quads: [[f32; QUAD * CELL_PIXELS]; BATCH],
+    magnitudes: [[[f32; CELL_PIXELS]; 2]; BATCH],
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let basis = std::array::from_fn(|pixel| {
+            let (cell, lane) = (pixel / CELL_PIXELS, pixel % CELL_PIXELS);
+            let at = |cell: usize, lane: usize| (cell * CELL + lane) as f32 + 0.5 - MIDDLE;
+            let (x, y) = (at(cell % CELLS, lane % CELL), at(cell / CELLS, lane / CELL));
+            let mut entries = [0.0; SUMS];
+            [entries[Q], entries[QX], entries[QY]] = [1.0; 3];
+            [entries[QX_X], entries[QY_X], entries[QY_Y]] = [x, x, y];
+            entries
+        });
+        Self {
+            upstream: Upstream::new(),
+            chunk: Chunk::new(),
+            basis,
+            sums: [[0.0; SUMS]; CHUNK],
+            quads: [[0.0; QUAD * CELL_PIXELS]; BATCH],
+            magnitudes: [[[0.0; CELL_PIXELS]; 2]; BATCH],
+        }
     }
 }
 
 /// Backward pass over one tile: writes a record for each splat of its list.
 pub(super) struct BackwardTile<'a> {
-    list: TileList<'a>,
-    options: RasterOptions,
-    state: Upstream,
-    last: &'a [f32],
-    records: &'a mut [SplatGradient],
+    pub(super) bins: &'a Bins,
+    pub(super) number: usize,
+    pub(super) options: RasterOptions,
+    pub(super) scratch: &'a mut Scratch,
+    /// For each splat of the list, the cells that it was blended into.
+    pub(super) cells: &'a [u16],
+    pub(super) records: &'a mut [Record],
 }
-
-impl<'a> BackwardTile<'a> {
-    pub(super) fn new(
-        bins: &'a Bins,
-        number: usize,
-        frame: &Frame,
-        state: Upstream,
-        last: &'a [f32],
-        records: &'a mut [SplatGradient],
-    ) -> Self {
-        Self { list: TileList::new(bins, number), options: frame.options, state, last, records }
-    }
-}
-
-/// What a splat gathers from the pixels of a tile, one number a lane of the cells: sums over the cells of `q` and its
-/// moments, where `q = exp(-sigma) dL/dalpha`.
-const SUMS: usize = 12;
-const FEATURE: usize = 0;
-const Q: usize = 4;
-const QX: usize = 5;
-const QY: usize = 6;
-const QXX: usize = 7;
-const QXY: usize = 8;
-const QYY: usize = 9;
-const ABS_X: usize = 10;
-const ABS_Y: usize = 11;
 
 impl Body for BackwardTile<'_> {
     type Output = ();
@@ -81,142 +115,170 @@ impl Body for BackwardTile<'_> {
 /// # Safety
 /// The machine has the instruction set of `L`.
 #[inline(always)]
-unsafe fn walk<L: Lane, const F: usize, const ABS: bool>(tile: &mut BackwardTile<'_>) {
-    let mut cell_last = [0usize; CELLS * CELLS];
-    for (last, pixels) in cell_last.iter_mut().zip(tile.last.chunks_exact(CELL_PIXELS)) {
-        *last = pixels.iter().fold(0.0f32, |most, x| most.max(*x)) as usize;
-    }
-    let end = cell_last.iter().copied().max().unwrap_or(0);
-    tile.records[end..].fill(SplatGradient::default());
-    for place in (0..end).rev() {
-        let mut sums = [[0.0f32; CELL_PIXELS]; SUMS];
-        let mut any = false;
-        for start in (0..CELL_PIXELS).step_by(L::N) {
-            // SAFETY: the caller vouches for the instruction set, and `start` is a multiple of `N` below 16.
-            any |= unsafe { accumulate::<L, F, ABS>(tile, place, &cell_last, start, &mut sums) };
+unsafe fn walk<L: Lane, const F: usize, const MAGNITUDES: bool>(tile: &mut BackwardTile<'_>) {
+    let scratch = &mut *tile.scratch;
+    for (k, features) in scratch.upstream.features.iter().enumerate() {
+        for (entries, v) in scratch.basis.iter_mut().zip(features) {
+            entries[QUAD * k] = *v;
         }
-        tile.records[place] = if any { record(tile.list.splat(place), &sums) } else { SplatGradient::default() };
+    }
+    let n = tile.cells.len();
+    for start in (0..n).step_by(CHUNK).rev() {
+        let end = n.min(start + CHUNK);
+        scratch.chunk.fill(tile.bins, tile.number, start..end);
+        scratch.chunk.cells[..end - start].copy_from_slice(&tile.cells[start..end]);
+        scratch.chunk.sort_into_cells();
+        scratch.sums[..end - start].fill([0.0; SUMS]);
+        for cell in 0..TILE_CELLS {
+            let mut left = scratch.chunk.list(cell).len();
+            while left > 0 {
+                let first = left.saturating_sub(BATCH);
+                for lane in (0..CELL_PIXELS).step_by(L::N) {
+                    // SAFETY: the caller vouches for the instruction set; `lane` is a multiple of `N` below 16, and the
+                    // batch has at most BATCH splats.
+                    unsafe { differentiate::<L, F, MAGNITUDES>(scratch, &tile.options, [first, left], [cell, lane]) };
+                }
+                // SAFETY: the caller vouches for the instruction set.
+                unsafe { add_sums::<L, MAGNITUDES>(scratch, [first, left], cell) };
+                left = first;
+            }
+        }
+        for (i, record) in tile.records[start..end].iter_mut().enumerate() {
+            let splat = &scratch.chunk.splats[i];
+            *record = if tile.cells[start + i] == 0 { Record::default() } else { gradient(splat, &scratch.sums[i]) };
+        }
     }
 }
 
-/// Walks the pixels of lanes `start..start + N` past one splat; whether any of them had blended it.
+/// Walks lanes `start..start + N` of a cell past splats `end - 1, .. first` of its list, and writes what each pixel gives.
 ///
 /// # Safety
-/// The machine has the instruction set of `L`, and `start + N <= 16`.
+/// The machine has the instruction set of `L`, `end - first <= BATCH`, `cell < 16`, and `start` is a multiple of `N` below
+/// 16.
 #[inline(always)]
-unsafe fn accumulate<L: Lane, const F: usize, const ABS: bool>(
-    tile: &mut BackwardTile<'_>,
-    place: usize,
-    cell_last: &[usize; CELLS * CELLS],
-    start: usize,
-    sums: &mut [[f32; CELL_PIXELS]; SUMS],
-) -> bool {
-    // SAFETY: (this block and those below) the caller vouches for the instruction set; offsets are `16 * cell + start` with
-    // `cell < 16` and `start + N <= 16`, so that `N` floats lie within each array of 256 (16 for the pixel centres and
-    // sums); `last` has 256 floats, for it was cut into 16 cells of 16.
-    let (xs, ys, zero, one) =
-        unsafe { (L::load(X.as_ptr().add(start)), L::load(Y.as_ptr().add(start)), L::splat(0.0), L::splat(1.0)) };
-    let [alpha_min, alpha_max, floor] =
-        [tile.options.alpha_min, tile.options.alpha_max, tile.options.one_minus_alpha_min].map(|x| zero.all(x));
-    assert!(tile.last.len() == TILE_PIXELS, "invariant: a tile has 256 pixels");
-    let splat = tile.list.splat(place);
-    let [columns, rows] = splat.cells(tile.list.tile);
-    let [x, y] = tile.list.centre(splat);
-    let [half_a, b, half_c] = splat.half_conic.map(|x| zero.all(x));
-    let (cut, opacity) = (zero.all(splat.cut), zero.all(splat.opacity));
-    let features: [L; F] = std::array::from_fn(|f| zero.all(splat.features[f]));
-    let index = zero.all(place as f32);
-    let state = &mut tile.state;
-    let mut total = [zero; SUMS];
-    let mut any = false;
-    for column in columns[0]..columns[1] {
-        let dx = zero.all(x - (column * CELL) as f32).sub(xs);
-        let (xx, bx) = (half_a.mul(dx).mul(dx), b.mul(dx));
-        let (mut q_sum, mut qy_sum) = (zero, zero);
-        for row in rows[0]..rows[1] {
-            let cell = row * CELLS + column;
-            if cell_last[cell] <= place {
-                continue;
+unsafe fn differentiate<L: Lane, const F: usize, const MAGNITUDES: bool>(
+    scratch: &mut Scratch,
+    options: &RasterOptions,
+    [first, end]: [usize; 2],
+    [cell, start]: [usize; 2],
+) {
+    let at = cell * CELL_PIXELS + start;
+    let up = &mut scratch.upstream;
+    // SAFETY: (this block and those below) the caller vouches for the instruction set; offsets are `16 * cell + start`, so
+    // that `N` floats lie within each array of 256.
+    let (mut t, mut behind, stop, centres, upstream): (_, _, _, _, [L; F]) = unsafe {
+        (
+            L::load(up.transmittance.as_ptr().add(at)),
+            L::load(up.behind.as_ptr().add(at)),
+            L::load(up.stop.as_ptr().add(at)),
+            centres::<L>(cell, start),
+            std::array::from_fn(|f| L::load(up.features[f].as_ptr().add(at))),
+        )
+    };
+    let [zero, one] = [0.0, 1.0].map(|x| t.all(x));
+    let bounds = [options.alpha_min, options.alpha_max].map(|x| t.all(x));
+    let list = &scratch.chunk.list(cell)[first..end];
+    // Front to back: alpha, what moves with the exponent, and the light that the splats of the batch before let through.
+    let mut walk = [[zero; 3]; BATCH];
+    let mut through = one;
+    for (&i, step) in list.iter().zip(&mut walk) {
+        let splat = &scratch.chunk.splats[usize::from(i)];
+        let s = sample(splat, centres, bounds);
+        let hit = L::both(s.hit, stop.gt(t.all(splat.place)));
+        let moved = L::both(hit, bounds[1].ge(s.raw));
+        let alpha = L::select(hit, s.alpha, zero);
+        *step = [alpha, L::select(moved, s.falloff, zero), through];
+        through = through.mul(one.sub(alpha));
+    }
+    // The light that reached the batch. What was let through is not zero, or the pixel had ended.
+    t = t.div(through);
+    for (k, &i) in list.iter().enumerate().rev() {
+        let splat = &scratch.chunk.splats[usize::from(i)];
+        let [alpha, falloff, through] = walk[k];
+        let t = t.mul(through);
+        let mut u = upstream[0].mul(t.all(splat.features[0]));
+        for (v, feature) in upstream.iter().zip(splat.features).skip(1) {
+            u = v.mul_add(t.all(feature), u);
+        }
+        let ahead = u.sub(behind);
+        behind = alpha.mul_add(ahead, behind);
+        let q = falloff.mul(t.mul(ahead));
+        let (dx, dy) = (t.all(splat.mean[0]).sub(centres[0]), t.all(splat.mean[1]).sub(centres[1]));
+        let quad = [alpha.mul(t), q, q.mul(dx), q.mul(dy)];
+        let [a, b, c] = splat.half_conic.map(|x| t.all(x));
+        // SAFETY: `k < BATCH`; `4 * N` floats from `4 * start` lie within 64, `N` from `start` within 16.
+        unsafe {
+            L::store_quads(quad, scratch.quads[k].as_mut_ptr().add(QUAD * start));
+            if MAGNITUDES {
+                let x = q.mul(a.add(a).mul_add(dx, b.mul(dy))).abs();
+                let y = q.mul(c.add(c).mul_add(dy, b.mul(dx))).abs();
+                x.store(scratch.magnitudes[k][0].as_mut_ptr().add(start));
+                y.store(scratch.magnitudes[k][1].as_mut_ptr().add(start));
             }
-            let dy = zero.all(y - (row * CELL) as f32).sub(ys);
-            let sigma = half_c.mul_add(dy, bx).mul_add(dy, xx);
-            let at = cell * CELL_PIXELS + start;
-            // SAFETY: see above.
-            let last = unsafe { L::load(tile.last.as_ptr().add(at)) };
-            let near = L::both(L::both(cut.gt(sigma), sigma.ge(zero)), last.gt(index));
-            if !L::any(near) {
-                continue;
-            }
-            let falloff = zero.sub(sigma).exp_of_negative();
-            let raw = opacity.mul(falloff);
-            let alpha = raw.min(alpha_max);
-            let hit = L::both(near, alpha.ge(alpha_min));
-            any = true;
-            let inverse = one.div(floor.max(one.sub(alpha)));
-            // SAFETY: see above.
+        }
+    }
+    // SAFETY: see above.
+    unsafe {
+        t.store(up.transmittance.as_mut_ptr().add(at));
+        behind.store(up.behind.as_mut_ptr().add(at));
+    }
+}
+
+/// Adds the product of what the pixels of a cell gave and the basis to the sums of splats `first..end` of its list.
+///
+/// # Safety
+/// The machine has the instruction set of `L`.
+#[inline(always)]
+unsafe fn add_sums<L: Lane, const MAGNITUDES: bool>(scratch: &mut Scratch, [first, end]: [usize; 2], cell: usize) {
+    let basis = &scratch.basis[cell * CELL_PIXELS..][..CELL_PIXELS];
+    let list = &scratch.chunk.list(cell)[first..end];
+    for part in (0..SUMS).step_by(L::N) {
+        // SAFETY: the caller vouches for the instruction set.
+        let mut sums = [unsafe { L::splat(0.0) }; BATCH];
+        for (pixel, entries) in basis.iter().enumerate() {
+            let place = pixel / L::N * L::N + L::quad_place(pixel % L::N);
+            // SAFETY: `part + N <= 16`; `place < 16`, so that a quad lies within 64 floats.
             unsafe {
-                let t_place = state.transmittance.as_mut_ptr().add(at);
-                let t = L::load(t_place);
-                let t = L::select(hit, t.mul(inverse), t);
-                t.store(t_place);
-                let weight = L::select(hit, alpha.mul(t), zero);
-                let mut u = zero;
-                for (f, feature) in features.iter().enumerate() {
-                    let v = L::load(state.features[f].as_ptr().add(at));
-                    u = feature.mul_add(v, u);
-                    total[FEATURE + f] = weight.mul_add(v, total[FEATURE + f]);
-                }
-                let behind_place = state.behind.as_mut_ptr().add(at);
-                let behind = L::load(behind_place);
-                let v_alpha = behind.neg_mul_add(inverse, u.mul(t));
-                weight.mul_add(u, behind).store(behind_place);
-                let moved = L::both(hit, alpha_max.ge(raw));
-                let q = L::select(moved, falloff.mul(v_alpha), zero);
-                let qy = q.mul(dy);
-                q_sum = q_sum.add(q);
-                qy_sum = qy_sum.add(qy);
-                total[QYY] = qy.mul_add(dy, total[QYY]);
-                if ABS {
-                    let ax = half_a.add(half_a).mul_add(dx, b.mul(dy));
-                    let ay = half_c.add(half_c).mul_add(dy, bx);
-                    total[ABS_X] = total[ABS_X].add(q.mul(ax).abs());
-                    total[ABS_Y] = total[ABS_Y].add(q.mul(ay).abs());
+                let entries = L::load(entries.as_ptr().add(part));
+                for (sum, quads) in sums.iter_mut().zip(&scratch.quads) {
+                    *sum = L::load_quad(quads.as_ptr().add(QUAD * place)).mul_add(entries, *sum);
                 }
             }
         }
-        // dx is the same in every row of the column: its moments are finished once.
-        let qx = q_sum.mul(dx);
-        total[Q] = total[Q].add(q_sum);
-        total[QX] = total[QX].add(qx);
-        total[QY] = total[QY].add(qy_sum);
-        total[QXX] = qx.mul_add(dx, total[QXX]);
-        total[QXY] = qy_sum.mul_add(dx, total[QXY]);
+        for (&i, sum) in list.iter().zip(sums) {
+            let total = scratch.sums[usize::from(i)].as_mut_ptr();
+            // SAFETY: `part + N <= 16`.
+            unsafe { L::load(total.add(part)).add(sum).store(total.add(part)) };
+        }
     }
-    for (sum, total) in sums.iter_mut().zip(total) {
-        // SAFETY: see above.
-        unsafe { total.store(sum.as_mut_ptr().add(start)) };
+    if MAGNITUDES {
+        for (&i, magnitudes) in list.iter().zip(&scratch.magnitudes) {
+            for (at, lanes) in ABS.into_iter().zip(magnitudes) {
+                scratch.sums[usize::from(i)][at] += sum_of_lanes(lanes);
+            }
+        }
     }
-    any
 }
 
-/// The record of a splat from its sums.
+/// The gradient of a splat from its sums.
 #[inline(always)]
-fn record(splat: &super::packed::Packed, sums: &[[f32; CELL_PIXELS]; SUMS]) -> SplatGradient {
-    let sums = sums.map(sum_of_lanes);
-    let [half_a, b, half_c] = splat.half_conic;
+fn gradient(splat: &Packed, sums: &[f32; SUMS]) -> Record {
+    let [x, y] = splat.mean.map(|x| x - MIDDLE);
+    let [half_a, b, half_c] = splat.half_conic.map(|x| std::f32::consts::LN_2 * x);
     let (a, c, o) = (2.0 * half_a, 2.0 * half_c, splat.opacity);
-    SplatGradient {
-        features: std::array::from_fn(|f| sums[FEATURE + f]),
-        opacity: sums[Q],
-        mean: [-o * (a * sums[QX] + b * sums[QY]), -o * (b * sums[QX] + c * sums[QY])],
-        conic: [-0.5 * o * sums[QXX], -o * sums[QXY], -0.5 * o * sums[QYY]],
-        mean_absolute: [o * sums[ABS_X], o * sums[ABS_Y]],
-    }
+    let [qx, qy] = [sums[QX], sums[QY]];
+    // dx = x - (the pixel's x), and so on.
+    let [qxx, qxy, qyy] = [x * qx - sums[QX_X], x * qy - sums[QY_X], y * qy - sums[QY_Y]];
+    let [red, green, blue, depth] = [0, 1, 2, 3].map(|k| sums[QUAD * k]);
+    let [mean_x, mean_y] = [-o * (a * qx + b * qy), -o * (b * qx + c * qy)];
+    let [abs_x, abs_y] = ABS.map(|at| std::f32::consts::LN_2 * o * sums[at]);
+    let conic = [-0.5 * o * qxx, -o * qxy, -0.5 * o * qyy];
+    Record([red, green, blue, depth, sums[Q], mean_x, mean_y, conic[0], conic[1], conic[2], abs_x, abs_y])
 }
 
 /// Sum of 16 numbers, halves onto halves: one order for every instruction set.
 #[inline(always)]
-fn sum_of_lanes(x: [f32; CELL_PIXELS]) -> f32 {
+fn sum_of_lanes(x: &[f32; CELL_PIXELS]) -> f32 {
     let x: [f32; 8] = std::array::from_fn(|i| x[i] + x[i + 8]);
     let x: [f32; 4] = std::array::from_fn(|i| x[i] + x[i + 4]);
     let x: [f32; 2] = std::array::from_fn(|i| x[i] + x[i + 2]);

@@ -1,26 +1,29 @@
 //! Blending of projected Gaussians into pixels, and its gradient.
 //!
-//! Gaussians are binned into tiles of 16 x 16 pixels by lists in order of depth ([`bins`]). A tile is walked splat by
-//! splat; pixels are kept in cells of 4 x 4, one vector of 16 lanes (or two of 8, four of 4). The backward pass writes
-//! one record for each pair of tile and splat and then sums the records of each splat in a fixed order: no atomics, and
-//! the same bits for any number of threads and any instruction set.
+//! Gaussians are binned into tiles of 16 x 16 pixels by lists in order of depth ([`bins`]), and within a tile into its
+//! cells of 4 x 4 ([`cells`]). A cell is one vector of 16 lanes (or two of 8, four of 4) whose state stays in registers
+//! while the list of the cell is walked. The backward pass writes one record for each pair of tile and splat and then
+//! sums the records of each splat in a fixed order: no atomics, and the same bits for any number of threads and any
+//! instruction set.
 
 mod backward;
 mod bands;
 mod bins;
+mod cells;
 mod forward;
 mod packed;
 mod sort;
 #[cfg(test)]
 mod tests;
 
-use crate::simd::dispatch;
-use crate::{Isa, KernelError, Threads};
+use crate::simd::{dispatch, prefetch_read};
+use crate::{Isa, KernelError, Threads, vectorize};
 
-use self::backward::BackwardTile;
-use self::bands::{Band, GradientBand};
+use self::backward::{BackwardTile, Scratch};
+use self::bands::{Band, Begin, Finish, GradientBand};
 use self::bins::Bins;
-use self::forward::ForwardTile;
+use self::cells::Chunk;
+use self::forward::{Blended, ForwardTile};
 
 /// Side of a tile in pixels.
 pub(crate) const TILE: usize = 16;
@@ -34,6 +37,8 @@ const CELL_PIXELS: usize = CELL * CELL;
 const CELLS: usize = TILE / CELL;
 /// Most pixels along an axis.
 const MOST_PIXELS: usize = 1 << 15;
+/// Splats between the one whose records are summed and the one whose records are fetched.
+const GATHER_AHEAD: usize = 6;
 /// Splats whose records one task of the backward pass sums.
 const GATHER_CHUNK: usize = 512;
 
@@ -79,8 +84,6 @@ pub struct RasterOptions {
     pub alpha_max: f32,
     /// A splat that would bring the transmittance to this or below is not blended and ends the pixel (default 1e-4).
     pub transmittance_min: f32,
-    /// Floor of `1 - alpha` in divisions of the backward pass (default 1e-6).
-    pub one_minus_alpha_min: f32,
     /// Whether depth is blended (default true).
     pub depth: bool,
     /// Whether [`SplatGradient::mean_absolute`] is computed (default false).
@@ -89,14 +92,7 @@ pub struct RasterOptions {
 
 impl Default for RasterOptions {
     fn default() -> Self {
-        Self {
-            alpha_min: 1.0 / 255.0,
-            alpha_max: 0.99,
-            transmittance_min: 1e-4,
-            one_minus_alpha_min: 1e-6,
-            depth: true,
-            absolute_means: false,
-        }
+        Self { alpha_min: 1.0 / 255.0, alpha_max: 0.99, transmittance_min: 1e-4, depth: true, absolute_means: false }
     }
 }
 
@@ -142,10 +138,17 @@ pub struct Raster {
     n_splats: usize,
     /// `[tile][cell][lane]`: the transmittance that each pixel ended with.
     transmittance: Vec<f32>,
-    /// `[tile][cell][lane]`: one more than the place in the tile's list of the last splat blended; 0 for none.
-    last: Vec<f32>,
-    records: Vec<SplatGradient>,
+    /// `[tile][cell][lane]`: place in the tile's list of the splat that ended the pixel; infinite for none.
+    stop: Vec<f32>,
+    /// For each place of the lists, the cells of the tile that the splat is blended into.
+    cells: Vec<u16>,
+    records: Vec<Record>,
 }
+
+/// What the pixels of a tile give a splat, one cache line: the numbers of [`SplatGradient`] in order.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Record([f32; 12]);
 
 impl Raster {
     /// A rasterizer with kernels for `isa`.
@@ -159,7 +162,8 @@ impl Raster {
             frame: None,
             n_splats: 0,
             transmittance: Vec::new(),
-            last: Vec::new(),
+            stop: Vec::new(),
+            cells: Vec::new(),
             records: Vec::new(),
         })
     }
@@ -173,14 +177,15 @@ impl Raster {
     /// Splats of the last image that touch a tile.
     #[must_use]
     pub fn n_visible(&self) -> usize {
-        self.bins.order.len()
+        self.bins.n_visible
     }
 
     /// Bytes that are kept from image to image.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
-        let floats = self.transmittance.capacity() + self.last.capacity();
-        self.bins.bytes() + 4 * floats + self.records.capacity() * size_of::<SplatGradient>()
+        let floats = self.transmittance.capacity() + self.stop.capacity();
+        let lists = 2 * self.cells.capacity() + self.records.capacity() * size_of::<Record>();
+        self.bins.bytes() + 4 * floats + lists
     }
 
     /// Blends `splats` into an image, and keeps what [`Raster::backward`] needs.
@@ -207,20 +212,26 @@ impl Raster {
             check_len(OP, "depth", image.depth.len(), n_pixels)?;
         }
         self.frame = None;
-        self.bins.build(splats, frame)?;
+        self.bins.build(splats, frame, self.isa, threads)?;
         self.n_splats = splats.len();
         let n_padded = self.bins.n_tiles() * TILE_PIXELS;
         self.transmittance.resize(n_padded, 0.0);
-        self.last.resize(n_padded, 0.0);
+        self.stop.resize(n_padded, 0.0);
+        self.cells.resize(self.bins.list.len(), 0);
         let bins = &self.bins;
         let isa = self.isa;
-        let mut bands = Band::split(bins.tiles[1], frame, image, &mut self.transmittance, &mut self.last);
+        let saved = [&mut self.transmittance[..], &mut self.stop[..]];
+        let mut bands = Band::split(bins, frame, image, saved, &mut self.cells);
         threads.for_each_mut(&mut bands, |band| {
+            let (mut state, mut chunk) = (Blended::new(), Chunk::new());
             for tx in 0..bins.tiles[1] {
-                let tile = ForwardTile::new(bins, band.row * bins.tiles[1] + tx, frame, band.state(tx));
+                let number = band.row * bins.tiles[1] + tx;
+                band.begin(tx, &mut state);
+                let cells = band.cells_of(bins, number);
+                let (options, blended, chunk) = (frame.options, &mut state, &mut chunk);
                 // SAFETY: the body asks for nothing beyond the instruction set.
-                let state = unsafe { dispatch(isa, tile) };
-                band.finish(tx, &state, frame);
+                unsafe { dispatch(isa, ForwardTile { bins, number, options, state: blended, chunk, cells }) };
+                vectorize(isa, Finish { band, column: tx, state: &state, frame });
             }
         });
         self.frame = Some(*frame);
@@ -252,23 +263,21 @@ impl Raster {
             }
         }
         check_len(OP, "gradients", gradients.len(), self.n_splats)?;
-        self.records.resize(self.bins.list.len(), SplatGradient::default());
-        let (bins, isa, last) = (&self.bins, self.isa, &self.last);
-        let transmittance = &self.transmittance;
-        let mut bands = GradientBand::split(bins, &mut self.records);
+        self.records.resize(self.bins.list.len(), Record::default());
+        let (bins, isa) = (&self.bins, self.isa);
+        let saved = [&self.transmittance[..], &self.stop[..]];
+        let mut bands = GradientBand::split(bins, &mut self.records, &self.cells);
         threads.for_each_mut(&mut bands, |band| {
+            let mut scratch = Scratch::new();
             for tx in 0..bins.tiles[1] {
                 let number = band.row * bins.tiles[1] + tx;
-                let saved = number * TILE_PIXELS..(number + 1) * TILE_PIXELS;
-                let (t, last) = (&transmittance[saved.clone()], &last[saved]);
-                let (state, background) = band.state(tx, &frame, image, t);
-                for (sum, x) in band.background.iter_mut().zip(background) {
-                    *sum += x;
-                }
-                let records = band.records_of(bins, number);
-                let tile = BackwardTile::new(bins, number, &frame, state, last, records);
+                let pixels = number * TILE_PIXELS..(number + 1) * TILE_PIXELS;
+                let (saved, upstream) = (saved.map(|x| &x[pixels.clone()]), &mut scratch.upstream);
+                vectorize(isa, Begin { band, column: tx, frame: &frame, image, saved, upstream });
+                let (options, scratch) = (frame.options, &mut scratch);
+                let (records, cells) = band.records_of(bins, number);
                 // SAFETY: the body asks for nothing beyond the instruction set.
-                unsafe { dispatch(isa, tile) };
+                unsafe { dispatch(isa, BackwardTile { bins, number, options, scratch, cells, records }) };
             }
         });
         let background = bands.iter().fold([0.0f64; 3], |sum, b| std::array::from_fn(|c| sum[c] + b.background[c]));
@@ -278,29 +287,31 @@ impl Raster {
 }
 
 /// Sums the records of each splat, in order of tiles.
-fn gather(bins: &Bins, records: &[SplatGradient], gradients: &mut [SplatGradient], threads: &Threads) {
+fn gather(bins: &Bins, records: &[Record], gradients: &mut [SplatGradient], threads: &Threads) {
     let mut chunks: Vec<_> = gradients.chunks_mut(GATHER_CHUNK).enumerate().collect();
     threads.for_each_mut(&mut chunks, |(chunk, gradients)| {
+        let first = *chunk * GATHER_CHUNK;
         for (i, gradient) in gradients.iter_mut().enumerate() {
-            let mut sum = SplatGradient::default();
-            for place in bins.records_of(*chunk * GATHER_CHUNK + i) {
-                sum.add(&records[*place as usize]);
+            // Records lie anywhere: those of a later splat are asked for now.
+            for place in bins.records_of((first + i + GATHER_AHEAD).min(bins.packed.len() - 1)) {
+                prefetch_read(&raw const records[*place as usize].0[0]);
             }
-            *gradient = sum;
+            let mut sum = [0.0; 12];
+            for place in bins.records_of(first + i) {
+                for (sum, x) in sum.iter_mut().zip(records[*place as usize].0) {
+                    *sum += x;
+                }
+            }
+            let [f0, f1, f2, f3, opacity, x, y, a, b, c, abs_x, abs_y] = sum;
+            *gradient = SplatGradient {
+                features: [f0, f1, f2, f3],
+                opacity,
+                mean: [x, y],
+                conic: [a, b, c],
+                mean_absolute: [abs_x, abs_y],
+            };
         }
     });
-}
-
-impl SplatGradient {
-    fn add(&mut self, other: &Self) {
-        let pairs = self.features.iter_mut().zip(other.features);
-        let pairs = pairs.chain(self.mean.iter_mut().zip(other.mean));
-        let pairs = pairs.chain(self.conic.iter_mut().zip(other.conic));
-        for (sum, x) in pairs.chain(self.mean_absolute.iter_mut().zip(other.mean_absolute)) {
-            *sum += x;
-        }
-        self.opacity += other.opacity;
-    }
 }
 
 fn check_len(op: &'static str, what: &str, got: usize, wanted: usize) -> Result<(), KernelError> {
@@ -322,9 +333,6 @@ fn check_frame(op: &'static str, frame: &Frame) -> Result<(), KernelError> {
     }
     if !(0.0..1.0).contains(&o.transmittance_min) {
         return refuse("transmittance_min", o.transmittance_min.to_string(), "0 <= transmittance_min < 1");
-    }
-    if !(o.one_minus_alpha_min >= 0.0 && (o.one_minus_alpha_min > 0.0 || o.alpha_max < 1.0)) {
-        return refuse("one_minus_alpha_min", o.one_minus_alpha_min.to_string(), "positive where alpha_max is 1");
     }
     Ok(())
 }

@@ -2,28 +2,37 @@
 
 use super::{CELL, CELLS, RasterOptions, Splat, TILE};
 
-/// By how much the tests that skip work early are wider than the exact ones.
-const SLACK_SIGMA: f32 = 1e-2;
+/// By how much the tests that skip work early are wider than the exact ones, in units of the exponent to base 2.
+const SLACK: f32 = 1e-2;
+/// The same relative to the terms of the exponent, which may cancel for a long thin splat.
+pub(super) const SLACK_TERMS: f32 = 1e-5;
 const SLACK_EXTENT: f32 = 1e-3;
 
-/// A visible splat, one cache line.
-#[derive(Clone, Copy, Debug)]
+/// A visible splat, one cache line. Exponents are to base 2: `2^-(a/2 dx^2 + b dx dy + c/2 dy^2)`.
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Packed {
+    /// Relative to the corner of the image, or of the tile in the list of a tile.
     pub(super) mean: [f32; 2],
-    /// `a / 2, b, c / 2`.
+    /// `a / 2, b, c / 2`, over ln 2.
     pub(super) half_conic: [f32; 3],
     pub(super) opacity: f32,
     /// No sample with a larger exponent reaches `alpha_min`.
     pub(super) cut: f32,
+    /// Red, green, blue and depth.
     pub(super) features: [f32; 4],
+    /// `b / c` and `b / a`: where along a column or row the exponent is least.
+    pub(super) slopes: [f32; 2],
     /// First and last column, first and last row of the pixels that can be reached.
     columns: [u16; 2],
     rows: [u16; 2],
+    /// In the list of a tile: the place in it.
+    pub(super) place: f32,
 }
 
 impl Packed {
     /// The splat for an image of `size` rows and columns, unless no pixel can see it.
+    #[inline(always)]
     pub(super) fn new(splat: &Splat, size: [usize; 2], options: &RasterOptions) -> Option<Self> {
         let Splat { mean, conic, opacity, features, extent } = *splat;
         let finite = [&mean[..], &conic, &features, &extent].iter().all(|values| values.iter().all(|x| x.is_finite()));
@@ -35,66 +44,65 @@ impl Packed {
         }
         let columns = pixels(mean[0], extent[0], size[1])?;
         let rows = pixels(mean[1], extent[1], size[0])?;
-        let cut = (opacity / options.alpha_min).ln() + SLACK_SIGMA;
-        let half_conic = [0.5 * conic[0], conic[1], 0.5 * conic[2]];
-        Some(Self { mean, half_conic, opacity, cut, features, columns, rows })
+        let cut = (opacity / options.alpha_min).log2() + SLACK;
+        let [a, b, c] = conic.map(|x| std::f32::consts::LOG2_E * x);
+        // No test by the ellipse where there is none.
+        let [da, db, dc] = conic.map(f64::from);
+        let is_ellipse = da > 0.0 && dc > 0.0 && da * dc > db * db;
+        let slopes = if is_ellipse { [b / c, b / a] } else { [f32::NAN; 2] };
+        let half_conic = [0.5 * a, b, 0.5 * c];
+        Some(Self { mean, half_conic, opacity, cut, features, slopes, columns, rows, place: 0.0 })
     }
 
     /// First and one past the last tile: columns, then rows.
+    #[inline(always)]
     pub(super) fn tiles(&self) -> [[usize; 2]; 2] {
         [self.columns, self.rows].map(|[first, last]| [usize::from(first) / TILE, usize::from(last) / TILE + 1])
     }
 
-    /// First and one past the last cell of the tile at `column, row`: columns, then rows.
+    /// The same in the list of the tile at `column, row`.
     #[inline(always)]
-    pub(super) fn cells(&self, tile: [usize; 2]) -> [[usize; 2]; 2] {
-        let range = |[first, last]: [u16; 2], tile: usize| {
-            let start = tile * TILE;
-            let last = (usize::from(last) - start).min(TILE - 1);
-            [usize::from(first).saturating_sub(start) / CELL, (last / CELL + 1).min(CELLS)]
-        };
-        [range(self.columns, tile[0]), range(self.rows, tile[1])]
+    pub(super) fn in_tile(&self, tile: [usize; 2], place: usize) -> Self {
+        let mean = [0, 1].map(|axis| self.mean[axis] - (tile[axis] * TILE) as f32);
+        Self { mean, place: place as f32, ..*self }
     }
 
-    /// Whether a pixel of the tile at `column, row` can see the splat.
+    /// One bit for each cell of the tile at `column, row` that the box of the splat touches.
+    #[inline(always)]
+    pub(super) fn box_cells(&self, tile: [usize; 2]) -> u32 {
+        let range = |[first, last]: [u16; 2], tile: usize| {
+            let start = tile * TILE;
+            let first = usize::from(first).saturating_sub(start) / CELL;
+            let last = ((usize::from(last) - start) / CELL).min(CELLS - 1);
+            // Bits first..=last.
+            (2u32 << last) - (1u32 << first)
+        };
+        let (columns, rows) = (range(self.columns, tile[0]), range(self.rows, tile[1]));
+        // Bit r of the rows to bit 4 r, then the columns at each of them.
+        let rows = (rows & 1) | (rows & 2) << 3 | (rows & 4) << 6 | (rows & 8) << 9;
+        rows * columns
+    }
+
+    /// Whether a pixel of the tile at `column, row` can see the splat; true where rounding leaves it open.
     pub(super) fn reaches(&self, tile: [usize; 2]) -> bool {
-        // In f64: a long thin splat has large terms of either sign.
-        let span = |tile: usize, mean: f32| {
-            let low = (tile * TILE) as f64 + 0.5 - f64::from(mean);
-            [low, low + (TILE - 1) as f64]
+        let [x, y] = [0, 1].map(|axis| self.mean[axis] - (tile[axis] * TILE) as f32);
+        let (low, high) = (0.5, TILE as f32 - 0.5);
+        // The least exponent over a box lies on a side that faces the centre.
+        let (dx, dy) = (x - x.clamp(low, high), y - y.clamp(low, high));
+        let along_y = (-self.slopes[0] * dx).clamp(y - high, y - low);
+        let along_x = (-self.slopes[1] * dy).clamp(x - high, x - low);
+        let [a, b, c] = self.half_conic;
+        let beyond = |dx: f32, dy: f32| {
+            let (xx, yy) = (a * dx * dx, c * dy * dy);
+            // NaN counts as reached.
+            xx + b * dx * dy + yy - SLACK_TERMS * (xx + yy) > self.cut
         };
-        let [a, b, c] = self.half_conic.map(f64::from);
-        let (xs, ys) = (span(tile[0], self.mean[0]), span(tile[1], self.mean[1]));
-        let nearest = |[low, high]: [f64; 2]| {
-            if low > 0.0 {
-                low
-            } else if high < 0.0 {
-                high
-            } else {
-                0.0
-            }
-        };
-        let (x, y) = (nearest(xs), nearest(ys));
-        if x == 0.0 && y == 0.0 {
-            return true;
-        }
-        // The least exponent over the box lies on a side that faces the centre.
-        let mut least = f64::INFINITY;
-        if x != 0.0 {
-            let y = (-b * x / (2.0 * c)).clamp(ys[0], ys[1]);
-            least = least.min(a * x * x + b * x * y + c * y * y);
-        }
-        if y != 0.0 {
-            let x = (-b * y / (2.0 * a)).clamp(xs[0], xs[1]);
-            least = least.min(a * x * x + b * x * y + c * y * y);
-        }
-        let cut = f64::from(self.cut + SLACK_SIGMA);
-        // NaN counts as reached.
-        least <= cut || least.is_nan() || cut.is_nan()
+        !(beyond(dx, along_y) && beyond(along_x, dy))
     }
 }
 
 /// First and last of `n` pixels with a centre within `extent` of `mean`.
+#[inline(always)]
 fn pixels(mean: f32, extent: f32, n: usize) -> Option<[u16; 2]> {
     let extent = extent + SLACK_EXTENT + extent * SLACK_EXTENT;
     let first = (mean - extent - 0.5).ceil().max(0.0);

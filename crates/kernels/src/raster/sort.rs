@@ -2,7 +2,7 @@
 
 /// Bits of a digit; three digits make a key.
 const BITS: u32 = 11;
-const DIGITS: u32 = 3;
+const DIGITS: usize = 3;
 
 /// Pairs of key and index, and the room to sort them.
 #[derive(Debug, Default)]
@@ -14,20 +14,26 @@ pub(super) struct Keys {
 impl Keys {
     /// Sorts by key; equal keys keep their order.
     pub(super) fn sort(&mut self) {
-        self.room.clear();
-        self.room.resize(self.pairs.len(), [0; 2]);
-        for digit in 0..DIGITS {
-            let bucket = |pair: &[u32; 2]| (pair[0] >> (digit * BITS)) as usize & ((1 << BITS) - 1);
-            let mut next = [0u32; 1 << BITS];
-            for pair in &self.pairs {
-                next[bucket(pair)] += 1;
+        let n = self.pairs.len();
+        self.room.resize(n, [0; 2]);
+        let bucket = |pair: &[u32; 2], digit: usize| (pair[0] >> (digit as u32 * BITS)) as usize & ((1 << BITS) - 1);
+        let mut counts = [[0u32; 1 << BITS]; DIGITS];
+        for pair in &self.pairs {
+            for (digit, counts) in counts.iter_mut().enumerate() {
+                counts[bucket(pair, digit)] += 1;
+            }
+        }
+        for (digit, next) in counts.iter_mut().enumerate() {
+            if next.iter().any(|count| *count as usize == n) {
+                // One bucket has all: nothing to do.
+                continue;
             }
             let mut start = 0;
-            for n in &mut next {
+            for n in &mut *next {
                 start += std::mem::replace(n, start);
             }
             for pair in &self.pairs {
-                let place = &mut next[bucket(pair)];
+                let place = &mut next[bucket(pair, digit)];
                 self.room[*place as usize] = *pair;
                 *place += 1;
             }

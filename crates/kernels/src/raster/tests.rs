@@ -277,7 +277,6 @@ fn wrong_lengths_and_options_are_refused() {
         RasterOptions { alpha_max: 1.5, ..base.options },
         RasterOptions { alpha_max: f32::NAN, ..base.options },
         RasterOptions { transmittance_min: 1.0, ..base.options },
-        RasterOptions { one_minus_alpha_min: -1.0, ..base.options },
     ];
     for options in wrong {
         let frame = Frame { options, ..base };

@@ -97,6 +97,32 @@ impl Lane for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn load_quad(p: *const f32) -> Self {
+        Self(unsafe {
+            let quad = _mm_loadu_ps(p);
+            _mm256_set_m128(quad, quad)
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(vectors: [Self; 4], p: *mut f32) {
+        unsafe {
+            let [a, b, c, d] = vectors.map(|v| v.0);
+            let (ab0, ab1) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd0, cd1) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            _mm256_storeu_ps(p, _mm256_shuffle_ps::<0x44>(ab0, cd0));
+            _mm256_storeu_ps(p.add(8), _mm256_shuffle_ps::<0xee>(ab0, cd0));
+            _mm256_storeu_ps(p.add(16), _mm256_shuffle_ps::<0x44>(ab1, cd1));
+            _mm256_storeu_ps(p.add(24), _mm256_shuffle_ps::<0xee>(ab1, cd1));
+        }
+    }
+
+    #[inline(always)]
+    fn quad_place(lane: usize) -> usize {
+        2 * (lane % 4) + lane / 4
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(unsafe { _mm256_add_ps(self.0, other.0) })
     }
@@ -146,6 +172,14 @@ impl Lane for F32x8 {
         Self(unsafe {
             let biased = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        })
+    }
+
+    #[inline(always)]
+    fn times_exp2(self, biased: Self) -> Self {
+        Self(unsafe {
+            let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(biased.0));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), exponent))
         })
     }
 

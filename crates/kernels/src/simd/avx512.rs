@@ -113,6 +113,29 @@ impl Lane for F32x16 {
     }
 
     #[inline(always)]
+    unsafe fn load_quad(p: *const f32) -> Self {
+        Self(unsafe { _mm512_broadcast_f32x4(_mm_loadu_ps(p)) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(vectors: [Self; 4], p: *mut f32) {
+        unsafe {
+            let [a, b, c, d] = vectors.map(|v| v.0);
+            let (ab0, ab1) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let (cd0, cd1) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+            _mm512_storeu_ps(p, _mm512_shuffle_ps::<0x44>(ab0, cd0));
+            _mm512_storeu_ps(p.add(16), _mm512_shuffle_ps::<0xee>(ab0, cd0));
+            _mm512_storeu_ps(p.add(32), _mm512_shuffle_ps::<0x44>(ab1, cd1));
+            _mm512_storeu_ps(p.add(48), _mm512_shuffle_ps::<0xee>(ab1, cd1));
+        }
+    }
+
+    #[inline(always)]
+    fn quad_place(lane: usize) -> usize {
+        4 * (lane % 4) + lane / 4
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }
@@ -162,6 +185,14 @@ impl Lane for F32x16 {
         Self(unsafe {
             let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        })
+    }
+
+    #[inline(always)]
+    fn times_exp2(self, biased: Self) -> Self {
+        Self(unsafe {
+            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(biased.0));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), exponent))
         })
     }
 

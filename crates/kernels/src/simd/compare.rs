@@ -17,6 +17,8 @@ pub(crate) trait Compare: Copy {
     fn without(a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// Whether any lane is set.
     fn any(mask: Self::Mask) -> bool;
+    /// Bit `i` is lane `i`.
+    fn bits(mask: Self::Mask) -> u32;
     /// `yes` in the lanes of the mask, `no` elsewhere.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
 }
@@ -47,6 +49,11 @@ impl<const N: usize> Compare for Lanes<N> {
     #[inline(always)]
     fn any(mask: [bool; N]) -> bool {
         mask.contains(&true)
+    }
+
+    #[inline(always)]
+    fn bits(mask: [bool; N]) -> u32 {
+        mask.iter().enumerate().fold(0, |bits, (i, set)| bits | u32::from(*set) << i)
     }
 
     #[inline(always)]
@@ -90,6 +97,11 @@ impl Compare for super::avx512::F32x16 {
     }
 
     #[inline(always)]
+    fn bits(mask: Self::Mask) -> u32 {
+        u32::from(mask)
+    }
+
+    #[inline(always)]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
         Self(unsafe { std::arch::x86_64::_mm512_mask_blend_ps(mask, no.0, yes.0) })
     }
@@ -130,6 +142,11 @@ impl Compare for super::avx2::F32x8 {
     }
 
     #[inline(always)]
+    fn bits(mask: Self::Mask) -> u32 {
+        unsafe { std::arch::x86_64::_mm256_movemask_ps(mask) as u32 }
+    }
+
+    #[inline(always)]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
         Self(unsafe { std::arch::x86_64::_mm256_blendv_ps(no.0, yes.0, mask) })
     }
@@ -165,6 +182,12 @@ impl Compare for super::neon::F32x4 {
     #[inline(always)]
     fn any(mask: Self::Mask) -> bool {
         unsafe { std::arch::aarch64::vmaxvq_u32(mask) != 0 }
+    }
+
+    #[inline(always)]
+    fn bits(mask: Self::Mask) -> u32 {
+        use std::arch::aarch64::{vaddvq_u32, vandq_u32, vld1q_u32};
+        unsafe { vaddvq_u32(vandq_u32(mask, vld1q_u32([1, 2, 4, 8].as_ptr()))) }
     }
 
     #[inline(always)]

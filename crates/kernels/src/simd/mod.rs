@@ -86,6 +86,21 @@ pub(crate) trait Lane: Compare {
     /// `m <= N` and `p` is valid for writing `m` floats.
     unsafe fn store_first(self, p: *mut f32, m: usize);
 
+    /// Four floats over and over: lane `i` is `p[i % 4]`.
+    ///
+    /// # Safety
+    /// The machine has the instruction set and `p` is valid for reading 4 floats.
+    unsafe fn load_quad(p: *const f32) -> Self;
+
+    /// Writes lane `i` of the four vectors, one after the other, to `p[4 * quad_place(i)..]`.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `4 * N` floats.
+    unsafe fn store_quads(vectors: [Self; 4], p: *mut f32);
+
+    /// Where [`Lane::store_quads`] puts a lane below `N`.
+    fn quad_place(lane: usize) -> usize;
+
     /// `self + other`.
     fn add(self, other: Self) -> Self;
     /// `self - other`.
@@ -106,6 +121,9 @@ pub(crate) trait Lane: Compare {
     fn round(self) -> Self;
     /// 2 to the power of `self`, which holds integers from -126 to 127 (any result outside).
     fn exp2_integer(self) -> Self;
+    /// `self` times 2 to the power of `n`, for `biased = n + EXP2_BIAS` and a result in the range of normal floats (any
+    /// result otherwise).
+    fn times_exp2(self, biased: Self) -> Self;
     /// The magnitude.
     fn abs(self) -> Self;
     /// The magnitude of `self` with the sign of `sign`.
@@ -115,6 +133,9 @@ pub(crate) trait Lane: Compare {
     /// Each lane twice, in order: the first vector has lanes `0 0 1 1 ..`, the second the upper half.
     fn duplicate(self) -> [Self; 2];
 }
+
+/// What brings an integer's bits to the end of a float: see [`Lane::times_exp2`].
+pub(crate) const EXP2_BIAS: f32 = 12_582_912.0;
 
 /// Work written once for all lanes.
 pub(crate) trait Body {

@@ -83,6 +83,22 @@ impl Lane for F32x4 {
     }
 
     #[inline(always)]
+    unsafe fn load_quad(p: *const f32) -> Self {
+        Self(unsafe { vld1q_f32(p) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(vectors: [Self; 4], p: *mut f32) {
+        let [a, b, c, d] = vectors.map(|v| v.0);
+        unsafe { vst4q_f32(p, float32x4x4_t(a, b, c, d)) }
+    }
+
+    #[inline(always)]
+    fn quad_place(lane: usize) -> usize {
+        lane
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(unsafe { vaddq_f32(self.0, other.0) })
     }
@@ -133,6 +149,14 @@ impl Lane for F32x4 {
         Self(unsafe {
             let biased = vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127));
             vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+        })
+    }
+
+    #[inline(always)]
+    fn times_exp2(self, biased: Self) -> Self {
+        Self(unsafe {
+            let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased.0));
+            vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self.0), exponent))
         })
     }
 

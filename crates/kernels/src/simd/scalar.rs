@@ -90,6 +90,27 @@ impl<const N: usize> Lane for Lanes<N> {
     }
 
     #[inline(always)]
+    unsafe fn load_quad(p: *const f32) -> Self {
+        // SAFETY: the caller vouches for four floats.
+        Self(std::array::from_fn(|i| unsafe { *p.add(i % 4) }))
+    }
+
+    #[inline(always)]
+    unsafe fn store_quads(vectors: [Self; 4], p: *mut f32) {
+        for lane in 0..N {
+            for (k, vector) in vectors.iter().enumerate() {
+                // SAFETY: `4 * lane + k < 4 * N`, which the caller vouches for.
+                unsafe { *p.add(4 * lane + k) = vector.0[lane] };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn quad_place(lane: usize) -> usize {
+        lane
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }
@@ -141,6 +162,11 @@ impl<const N: usize> Lane for Lanes<N> {
     #[inline(always)]
     fn exp2_integer(self) -> Self {
         Self(self.0.map(|n| f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23)))
+    }
+
+    #[inline(always)]
+    fn times_exp2(self, biased: Self) -> Self {
+        self.zip(biased, |x, biased| f32::from_bits(x.to_bits().wrapping_add(biased.to_bits() << 23)))
     }
 
     #[inline(always)]

@@ -35,6 +35,15 @@ impl Body for Everything<'_> {
             }
             push(a.all(100.0).min(a.all(-100.0).max(a)).round().exp2_integer());
             a.duplicate().into_iter().for_each(&mut push);
+            push(a.all(100.0).min(a.abs()).exp2_of_minus());
+            let mut quads = vec![0.0; 4 * L::N];
+            // SAFETY: `4 * N` floats.
+            unsafe { L::store_quads([a, b, a.add(b), a.sub(b)], quads.as_mut_ptr()) };
+            for lane in 0..L::N {
+                // SAFETY: four floats of `4 * N`, for places are below `N`.
+                push(unsafe { L::load_quad(quads.as_ptr().add(4 * L::quad_place(lane))) });
+            }
+            push(a.all(L::bits(a.gt(b)) as f32));
             for m in 0..=L::N {
                 // SAFETY: `m <= N` floats of a chunk of `N`.
                 push(unsafe { L::load_first(x.as_ptr(), m) });
@@ -171,6 +180,8 @@ fn functions_are_close_to_f64() {
     let one = |_| 1.0;
     let elu = |x: f64| if x > 0.0 { x } else { x.exp_m1() };
     assert!(largest(Math::exp, &f64::exp, &f64::exp) < 2.4e-7);
+    let exp2_of_minus = |v: Lanes<4>| v.abs().exp2_of_minus();
+    assert!(largest(exp2_of_minus, &|x| (-x.abs()).exp2(), &|x| (-x.abs()).exp2()) < 1.5e-7);
     assert!(largest(Math::elu, &elu, &|x| elu(x).abs().max(1e-30)) < 2.4e-7, "ELU is relatively exact near 0 too");
     assert!(largest(Math::erf, &erf, &one) < 1.3e-7);
     let gelu = |x: f64| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));

@@ -57,8 +57,15 @@ pub(super) struct Grid {
     pub(super) depth: Axis,
     pub(super) rows: Axis,
     pub(super) columns: Axis,
-    /// First output planes and rows of the tiles.
-    origins: [Vec<usize>; 2],
+    runs: Vec<Run>,
+}
+
+/// Groups of a row of tiles that are computed.
+#[derive(Clone, Debug)]
+struct Run {
+    /// How many groups the runs before it have.
+    first: usize,
+    segment: Segment,
 }
 
 /// Groups that lie side by side.
@@ -73,24 +80,43 @@ pub(super) struct Segment {
 }
 
 impl Grid {
-    /// The tiles with an output in `planes`.
-    pub(super) fn new([depth, rows, columns]: [Axis; 3], planes: &Range<usize>) -> Self {
-        let origins = [depth.touched(planes), rows.origins(0..rows.n_groups()).collect()];
-        Self { depth, rows, columns, origins }
+    /// The tiles with an output in `planes`, but those that `skipped` says of a plane and a row of tiles: runs of groups,
+    /// ascending.
+    pub(super) fn new(
+        [depth, rows, columns]: [Axis; 3],
+        planes: &Range<usize>,
+        mut skipped: impl FnMut(usize, usize) -> Vec<Range<usize>>,
+    ) -> Self {
+        let (mut runs, mut first) = (Vec::new(), 0);
+        for plane in depth.touched(planes) {
+            for row in rows.origins(0..rows.n_groups()) {
+                let mut start = 0;
+                let end = columns.n_groups();
+                for skip in skipped(plane, row).into_iter().chain(std::iter::once(end..end)) {
+                    if start < skip.start {
+                        runs.push(Run { first, segment: Segment { plane, row, groups: start..skip.start } });
+                        first += skip.start - start;
+                    }
+                    start = skip.end;
+                }
+            }
+        }
+        Self { depth, rows, columns, runs }
     }
 
-    /// Depths of tiles times rows of tiles times groups of columns.
+    /// Groups of all rows of tiles together.
     pub(super) fn n_groups(&self) -> usize {
-        self.origins[0].len() * self.origins[1].len() * self.columns.n_groups()
+        self.runs.last().map_or(0, |run| run.first + run.segment.groups.len())
     }
 
     /// The segments of a range of groups.
     pub(super) fn segments(&self, groups: &Range<usize>) -> impl Iterator<Item = Segment> + '_ {
-        let (n_rows, n, groups) = (self.origins[1].len(), self.columns.n_groups(), groups.clone());
-        (groups.start / n..groups.end.div_ceil(n)).map(move |row| Segment {
-            plane: self.origins[0][row / n_rows],
-            row: self.origins[1][row % n_rows],
-            groups: groups.start.max(row * n) - row * n..groups.end.min((row + 1) * n) - row * n,
+        let Range { start, end } = *groups;
+        let begin = self.runs.partition_point(|run| run.first + run.segment.groups.len() <= start);
+        self.runs[begin..].iter().take_while(move |run| run.first < end).map(move |Run { first, segment }| {
+            let at = segment.groups.start;
+            let groups = at + start.saturating_sub(*first)..(at + (end - first)).min(segment.groups.end);
+            Segment { groups, ..segment.clone() }
         })
     }
 
@@ -164,23 +190,42 @@ mod tests {
             [([1, 1, 1], [5, 9, 21]), ([2, 3, 2], [3, 14, 17]), ([1, 16, 16], [8, 20, 70]), ([1, 1, 9], [1, 1, 1])]
         {
             let axis = |i: usize| Axis::new(4, dilations[i], size[i]);
-            let grid = Grid::new([axis(0), axis(1), axis(2)], &(0..size[0]));
-            for n in 1..8 {
-                let mut seen = vec![0; size.iter().product()];
-                for start in (0..grid.n_groups()).step_by(n) {
-                    for segment in grid.segments(&(start..(start + n).min(grid.n_groups()))) {
-                        assert!(!segment.groups.is_empty());
-                        let planes = (0..4).map(|j| segment.plane + j * grid.depth.dilation).filter(|z| *z < size[0]);
-                        for z in planes {
-                            let rows = (0..4).map(|j| segment.row + j * grid.rows.dilation).filter(|y| *y < size[1]);
-                            for (y, x) in rows.flat_map(|y| grid.outputs(&segment).map(move |x| (y, x))) {
-                                seen[(z * size[1] + y) * size[2] + x] += 1;
-                            }
-                        }
+            // All groups; and all but some here and there.
+            for step in [usize::MAX, 3, 2, 1] {
+                let left_out = |plane: usize, row: usize| {
+                    let odd = |g: &usize| step < usize::MAX && (plane + row + g).is_multiple_of(step);
+                    (0..axis(2).n_groups()).filter(odd).map(|g| g..g + 1).collect()
+                };
+                let grid = Grid::new([axis(0), axis(1), axis(2)], &(0..size[0]), left_out);
+                covers_once(&grid, size, left_out);
+            }
+        }
+    }
+
+    /// Whether each voxel lies in one tile, or in a group that is left out.
+    fn covers_once(grid: &Grid, size: [usize; 3], left_out: impl Fn(usize, usize) -> Vec<Range<usize>>) {
+        let mut skipped = Vec::new();
+        for plane in grid.depth.touched(&(0..size[0])) {
+            for row in grid.rows.origins(0..grid.rows.n_groups()) {
+                let groups = left_out(plane, row).into_iter();
+                skipped.extend(groups.map(|groups| Segment { plane, row, groups }));
+            }
+        }
+        for n in 1..8 {
+            let mut seen = vec![0; size.iter().product()];
+            let parts = (0..grid.n_groups()).step_by(n).map(|start| start..(start + n).min(grid.n_groups()));
+            let computed = parts.flat_map(|part| grid.segments(&part).collect::<Vec<_>>());
+            for segment in computed.chain(skipped.iter().cloned()) {
+                assert!(!segment.groups.is_empty());
+                let planes = (0..4).map(|j| segment.plane + j * grid.depth.dilation).filter(|z| *z < size[0]);
+                for z in planes {
+                    let rows = (0..4).map(|j| segment.row + j * grid.rows.dilation).filter(|y| *y < size[1]);
+                    for (y, x) in rows.flat_map(|y| grid.outputs(&segment).map(move |x| (y, x))) {
+                        seen[(z * size[1] + y) * size[2] + x] += 1;
                     }
                 }
-                assert!(seen.iter().all(|n| *n == 1), "{grid:?}, {n} groups: {seen:?}");
             }
+            assert!(seen.iter().all(|n| *n == 1), "{grid:?}, {n} groups: {seen:?}");
         }
     }
 }

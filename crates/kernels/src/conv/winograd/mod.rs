@@ -12,11 +12,13 @@
 //! 3. [`inverse`]: the results are whole rows again, are transformed back along depth and height, pass the epilogue and
 //!    are stored.
 //!
-//! Each tile goes through the same operations in the same order whatever block or call it belongs to.
+//! Each tile goes through the same operations in the same order whatever block or call it belongs to. [`idle`] are those
+//! that are left out.
 
 mod ahead;
 mod forward;
 mod grid;
+mod idle;
 mod inverse;
 mod multiply;
 mod pack;
@@ -34,6 +36,7 @@ use super::finish::Finish;
 use super::scratch::with_scratch;
 use super::tile::most_scalars;
 use super::{Algorithm, ConvShape, Epilogue};
+use crate::background::Background;
 use crate::simd::{Body, Lane, dispatch};
 use crate::{Isa, Layout, Planes, PlanesMut, Threads};
 
@@ -47,6 +50,8 @@ pub(super) struct Winograd {
     /// Output voxels of a tile along depth, and along height and width.
     tile: [usize; 2],
     factors: Factors,
+    /// Of each output and input channel, the sum of all taps.
+    tap_sums: Vec<f64>,
     finish: Finish,
     isa: Isa,
     registers: usize,
@@ -112,7 +117,9 @@ impl Winograd {
         let scale_shift = epilogue.scale_shift.map(|(scale, shift)| (repeat(&scale), repeat(&shift)));
         let epilogue = Epilogue { scale_shift, ..epilogue };
         let finish = Finish::new(bias.map(repeat).as_deref(), epilogue, shape.c_out + n_lanes);
-        Some(Self { dilation: shape.dilation, depth_taps, channels, tile, factors, finish, isa, registers })
+        let sum = |taps: &[f32]| taps.iter().map(|w| f64::from(*w)).sum();
+        let tap_sums = weight.chunks(shape.taps()).map(sum).collect();
+        Some(Self { dilation: shape.dilation, depth_taps, channels, tile, factors, tap_sums, finish, isa, registers })
     }
 
     /// Bytes of the packed weights.
@@ -129,21 +136,49 @@ impl Winograd {
         Axis::new(self.tile[usize::from(axis > 0)], self.dilation[axis], len)
     }
 
-    /// Computes `planes` of checked tensors that are not empty.
+    /// Computes `planes` of checked tensors that are not empty, but for groups of tiles that read background only.
     pub(super) fn run(
         &self,
         sources: &[Planes<'_>],
         out: &mut PlanesMut<'_>,
         planes: &Range<usize>,
         threads: &Threads,
+        background: Option<Background<'_>>,
+    ) {
+        let size = out.layout().size();
+        let axes = std::array::from_fn(|i| self.axis(i, size[i]));
+        let grid = match background {
+            None => Grid::new(axes, planes, |_, _| Vec::new()),
+            Some(Background { source, out: mask }) => {
+                let mut rows = Vec::new();
+                let grid = Grid::new(axes, planes, |plane, row| {
+                    let idle = self.idle_groups(&axes, (plane, row), source);
+                    rows.extend(self.rows_of(&axes, planes, (plane, row), &idle));
+                    idle
+                });
+                mask.set(out.data_mut(), rows, threads);
+                grid
+            }
+        };
+        if grid.n_groups() > 0 {
+            self.run_on(&grid, sources, out, planes, threads);
+        }
+    }
+
+    /// Computes the tiles of a grid that has some.
+    fn run_on(
+        &self,
+        grid: &Grid,
+        sources: &[Planes<'_>],
+        out: &mut PlanesMut<'_>,
+        planes: &Range<usize>,
+        threads: &Threads,
     ) {
         let layout = *out.layout();
-        let axes = [layout.depth, layout.height, layout.width];
-        let grid = Grid::new(std::array::from_fn(|i| self.axis(i, axes[i])), planes);
         let out = Target { data: out.data_mut().as_mut_ptr(), layout };
-        let room = Room::new(self, &grid, sources, threads.count());
-        let blocks: Vec<Range<usize>> = room.blocks(&grid).collect();
-        let (grid, room) = (&grid, &room);
+        let room = Room::new(self, grid, sources, threads.count());
+        let blocks: Vec<Range<usize>> = room.blocks(grid).collect();
+        let room = &room;
         let task = |index: usize| {
             let groups = blocks.get(index)?.clone();
             Some(Task { conv: self, sources, out, grid, planes, groups, room })

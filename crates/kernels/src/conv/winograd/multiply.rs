@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::Task;
 use super::ahead::Ahead;
+use super::grid::{Axis, Grid};
 use super::points::{MOST, Points};
 use super::room::Parts;
 use crate::Planes;
@@ -36,11 +37,20 @@ impl Task<'_> {
         let n_products: usize =
             self.conv.factors.blocks().iter().map(|block| self.parts::<L>(block, tiles.len()).len()).sum();
         let mut ahead = next.map_or_else(Ahead::default, |next| Ahead::new::<D, P>(next, n_outer * P::A * n_products));
+        let vanishing = self.vanishing::<D, P>();
+        let sums = [self.sums(terms, |_| true), self.sums(terms, |source| !source.is_upsampled())];
         for outer in 0..n_outer {
+            // Of depth (where it has points) and height.
+            let vanishes = (D::M > 1 && vanishing[0] == Some(outer / P::A)) || vanishing[1] == Some(outer % P::A);
             for term in 0..terms {
                 let (mut start, mut first) = (0, 0);
                 for ((source, point), offsets) in self.sources.iter().zip(&self.room.rows).zip(&offsets) {
                     let n_channels = source.layout().channels;
+                    if vanishes && source.is_upsampled() {
+                        start += D::A * P::A * point;
+                        first += n_channels;
+                        continue;
+                    }
                     let body = AlongWidth::<P> {
                         row: parts.rows[start + (term * P::A + outer) * point..].as_ptr(),
                         offsets,
@@ -63,7 +73,8 @@ impl Task<'_> {
                     let inputs = parts.inputs[k * self.room.input_point..].as_ptr();
                     let out = parts.products[k * self.room.product_point..].as_mut_ptr();
                     let step = P::A * self.room.input_point;
-                    self.products::<L>(outer * P::A + k, tiles.len(), (inputs, step, terms), out, &mut ahead);
+                    let sums = &sums[usize::from(vanishes || vanishing[2] == Some(k))];
+                    self.products::<L>(outer * P::A + k, tiles.len(), (inputs, step, terms), sums, out, &mut ahead);
                 }
                 L::vectorize(BackAlongWidth::<P> {
                     products: parts.products.as_ptr(),
@@ -77,6 +88,39 @@ impl Task<'_> {
                 });
             }
         }
+    }
+
+    /// The points of depth, height and width at which inputs from up-sampled sources are zero: tiles begin at even voxels,
+    /// so that the two inputs in the middle are one voxel, but where a dilation lies between them.
+    #[inline(always)]
+    fn vanishing<D: Points, P: Points>(&self) -> [Option<usize>; 3] {
+        let Grid { depth, rows, columns, .. } = self.grid;
+        let of = |axis: &Axis, point: Option<usize>| point.filter(|_| axis.dilation == 1);
+        [of(depth, D::VANISHING), of(rows, P::VANISHING), of(columns, P::VANISHING)]
+    }
+
+    /// The input channels of the sources that count, in parts that are summed up in one go: at least one, which may be
+    /// empty. Other sources must be zeros; leaving them out changes no bit.
+    fn sums(&self, terms: usize, counts: impl Fn(&Planes<'_>) -> bool) -> Vec<Range<usize>> {
+        let c_in = self.conv.channels[0];
+        // In parts of at most [`MOST_SUMMED`]; all at once where there are several terms, each with all its channels.
+        let n = if terms == 1 { c_in.div_ceil(MOST_SUMMED) } else { 1 };
+        let (mut runs, mut first) = (Vec::<Range<usize>>::new(), 0);
+        for source in self.sources {
+            let channels = first..first + source.layout().channels;
+            first = channels.end;
+            match runs.last_mut() {
+                _ if !counts(source) => {}
+                Some(last) if last.end == channels.start => last.end = channels.end,
+                _ => runs.push(channels),
+            }
+        }
+        let mut sums = Vec::new();
+        for part in (0..n).map(|i| c_in * i / n..c_in * (i + 1) / n) {
+            let common = runs.iter().map(|run| run.start.max(part.start)..run.end.min(part.end));
+            sums.extend(common.filter(|range| !range.is_empty()));
+        }
+        if sums.is_empty() { vec![Range::default()] } else { sums }
     }
 
     /// Where in a row of results the first output of each tile lies.
@@ -129,11 +173,13 @@ impl Task<'_> {
         point: usize,
         n_tiles: usize,
         (inputs, step, terms): (*const f32, usize, usize),
+        sums: &[Range<usize>],
         out: *mut f32,
         ahead: &mut Ahead,
     ) {
         let factors = &self.conv.factors;
         let [c_in, padded] = [self.conv.channels[0], factors.padded()];
+        let steps = terms * sums.iter().map(Range::len).sum::<usize>();
         for block in factors.blocks() {
             let n_vectors = block.width / L::N;
             let parts = self.parts::<L>(block, n_tiles);
@@ -144,12 +190,13 @@ impl Task<'_> {
             let mut next_weights = weights.wrapping_add(panel);
             let mut tile = 0;
             for n in parts {
-                let ((row, row_len), steps) = (ahead.share(), c_in * terms);
+                let (row, row_len) = ahead.share();
                 let product = Product {
                     inputs: inputs.wrapping_add(tile * c_in),
                     step,
                     terms,
                     c_in,
+                    sums,
                     weights,
                     next_weights: Requests::spread(next_weights, share, steps),
                     next_rows: Requests::spread(row, row_len, steps),
@@ -167,11 +214,13 @@ impl Task<'_> {
 
 /// `out[tile][channel] = sum over terms and input channels of inputs[tile][input channel] * weights[input channel][..]`.
 #[derive(Clone, Copy)]
-struct Product {
+struct Product<'a> {
     inputs: *const f32,
     step: usize,
     terms: usize,
     c_in: usize,
+    /// Input channels that are summed up in one go.
+    sums: &'a [Range<usize>],
     weights: *const f32,
     /// Memory to ask for meanwhile, with each input channel.
     next_weights: Requests,
@@ -180,15 +229,7 @@ struct Product {
     padded: usize,
 }
 
-impl Product {
-    /// The input channels in parts of at most [`MOST_SUMMED`], as equal as can be; all at once where there are several
-    /// terms, each with all its channels.
-    #[inline(always)]
-    fn partial_sums(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (n_channels, n) = (self.c_in, if self.terms == 1 { self.c_in.div_ceil(MOST_SUMMED) } else { 1 });
-        (0..n).map(move |i| n_channels * i / n..n_channels * (i + 1) / n)
-    }
-
+impl Product<'_> {
     /// # Safety
     /// The machine has the instruction set of `L`; inputs, weights and output are valid for `n_tiles` tiles and
     /// `n_vectors` vectors of channels; `n_tiles <= most_scalars(L::REGISTERS, n_vectors)`.
@@ -200,7 +241,7 @@ impl Product {
                     $($(
                         ($v, $b) if $b <= const { most_scalars(L::REGISTERS, $v) } => {
                             // SAFETY: the tile is the one that the caller vouches for.
-                            unsafe { L::vectorize(RegisterTile::<$b, $v>(self)) }
+                            unsafe { L::vectorize(RegisterTile::<'_, $b, $v>(self)) }
                         }
                     )*)*
                     _ => unreachable!("invariant: blocks are cut to at most `most_scalars` tiles"),
@@ -231,9 +272,9 @@ impl Requests {
 }
 
 /// A product of `B` tiles with `V` vectors of output channels, whose sums stay in registers.
-struct RegisterTile<const B: usize, const V: usize>(Product);
+struct RegisterTile<'a, const B: usize, const V: usize>(Product<'a>);
 
-impl<const B: usize, const V: usize> Body for RegisterTile<B, V> {
+impl<const B: usize, const V: usize> Body for RegisterTile<'_, B, V> {
     type Output = ();
 
     #[inline(always)]
@@ -242,11 +283,11 @@ impl<const B: usize, const V: usize> Body for RegisterTile<B, V> {
         // SAFETY: operands and sums are those that the caller of `Product::run` vouches for.
         unsafe {
             let (mut next_weights, mut next_rows) = (p.next_weights.start, p.next_rows.start);
-            let mut weights = p.weights;
-            for (part, channels) in p.partial_sums().enumerate() {
+            for (part, channels) in p.sums.iter().enumerate() {
                 let mut sums = [[L::splat(0.0); V]; B];
                 for term in 0..p.terms {
                     let inputs = p.inputs.add(term * p.step);
+                    let mut weights = p.weights.add((term * p.c_in + channels.start) * V * L::N);
                     for c in channels.clone() {
                         prefetch_read(next_weights);
                         prefetch_read(next_rows);

@@ -19,6 +19,8 @@ pub(super) trait Points {
     const A: usize;
     /// Taps.
     const TAPS: usize = 3;
+    /// The point at which two equal inputs in the middle of a tile, as up-sampling makes them, give 0.
+    const VANISHING: Option<usize> = None;
 
     /// The weights at the points: row `p` times the taps.
     fn weights() -> [[f64; 3]; MOST];
@@ -88,6 +90,7 @@ pub(super) struct F2;
 impl Points for F2 {
     const M: usize = 2;
     const A: usize = 4;
+    const VANISHING: Option<usize> = Some(2);
 
     fn weights() -> [[f64; 3]; MOST] {
         [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0], [0.0; 3], [0.0; 3]]

@@ -79,7 +79,7 @@ impl Room {
         // Blocks that divide a row of tiles have no ends within it.
         let n_columns = grid.columns.n_groups();
         let n_blocks = if wanted < n_columns {
-            n_groups / n_columns * n_columns.div_ceil(wanted)
+            n_groups.div_ceil(n_columns) * n_columns.div_ceil(wanted)
         } else {
             n_groups.div_ceil(wanted / n_columns * n_columns)
         };
