@@ -1,9 +1,10 @@
 //! Pointwise activations, each with its exact gradient.
 
 use candle_core::{Result as CandleResult, Tensor};
+use volkit_kernels::Pointwise;
 
-use crate::Result;
 use crate::computed::attach;
+use crate::{Op, OpPath, Result, cpu};
 
 /// `sqrt(2 / pi)`, of the tanh form of GELU.
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
@@ -20,6 +21,11 @@ pub enum GeluForm {
     Tanh,
 }
 
+/// The kernel of `function`, where there is one for `x`.
+fn kernel(op: Op, x: &Tensor, function: Pointwise) -> Result<Option<Tensor>> {
+    OpPath::Auto.takes_kernel(op, x)?.then(|| Ok(cpu::pointwise(op, x, function)?)).transpose()
+}
+
 /// Where `x > 0`, as a mask.
 fn positive(x: &Tensor) -> CandleResult<Tensor> {
     x.gt(&x.zeros_like()?)
@@ -30,6 +36,9 @@ fn positive(x: &Tensor) -> CandleResult<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
+    if let Some(y) = kernel(Op::Relu, x, Pointwise::Relu)? {
+        return Ok(y);
+    }
     Ok(attach("relu", &[x], x.detach().relu()?, |node| {
         Ok(vec![Some(positive(node.result)?.where_cond(node.grad, &node.grad.zeros_like()?)?)])
     })?)
@@ -40,6 +49,9 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    if let Some(y) = kernel(Op::LeakyRelu, x, Pointwise::LeakyRelu(slope as f32))? {
+        return Ok(y);
+    }
     let plain = x.detach().contiguous()?;
     let y = positive(&plain)?.where_cond(&plain, &plain.affine(slope, 0.0)?)?;
     Ok(attach("leaky_relu", &[x], y, move |node| {
@@ -50,11 +62,14 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
 
 /// `x` where `x > 0`, else `alpha * (exp(x) - 1)`.
 ///
-/// The gradient keeps the result, not the argument: for `x <= 0` it is `result + alpha`.
+/// The gradient for `x <= 0` is `alpha * exp(x)`.
 ///
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
+    if let Some(y) = kernel(Op::Elu, x, Pointwise::Elu(alpha as f32))? {
+        return Ok(y);
+    }
     Ok(attach("elu", &[x], x.detach().elu(alpha)?, move |node| {
         let mask = positive(&node.args[0].contiguous()?)?;
         let below = (node.result.affine(1.0, alpha)? * node.grad)?;
@@ -67,6 +82,10 @@ pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn gelu(x: &Tensor, form: GeluForm) -> Result<Tensor> {
+    let function = if form == GeluForm::Erf { Pointwise::Gelu } else { Pointwise::GeluTanh };
+    if let Some(y) = kernel(Op::Gelu, x, function)? {
+        return Ok(y);
+    }
     let plain = x.detach();
     let y = match form {
         GeluForm::Erf => plain.gelu_erf()?,

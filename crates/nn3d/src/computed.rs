@@ -23,22 +23,50 @@ pub(crate) struct Node<'a> {
     pub(crate) grad: &'a Tensor,
 }
 
+/// A result on its way into the graph.
+pub(crate) enum Outcome {
+    /// Computed by ops of candle, from detached tensors.
+    Tensor(Tensor),
+    /// Computed by a kernel of the CPU.
+    Cpu(CpuStorage, Shape),
+}
+
+impl From<Tensor> for Outcome {
+    fn from(tensor: Tensor) -> Self {
+        Self::Tensor(tensor)
+    }
+}
+
+impl Outcome {
+    /// As a tensor outside of any graph.
+    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Cpu(storage, shape) => {
+                Ok(Tensor::from_storage(Storage::Cpu(storage), shape, candle_core::op::BackpropOp::none(), false))
+            }
+        }
+    }
+}
+
 /// The node `result = name(args)`, whose gradients of the arguments are `gradient(node)`.
 ///
-/// `result` must have been computed from detached tensors. It is returned as it is when no argument has a gradient;
-/// otherwise its storage is copied once, which is what a custom op of candle asks for.
-pub(crate) fn attach<G>(name: &'static str, args: &[&Tensor], result: Tensor, gradient: G) -> Result<Tensor>
+/// A tensor is returned as it is when no argument has a gradient; otherwise its storage is copied once, which is what a
+/// custom op of candle asks for. The storage of a kernel's result is moved.
+pub(crate) fn attach<G>(name: &'static str, args: &[&Tensor], result: impl Into<Outcome>, gradient: G) -> Result<Tensor>
 where
     G: Fn(&Node<'_>) -> Result<Gradients> + Send + Sync + 'static,
 {
+    let result = result.into();
     if !args.iter().any(|arg| arg.track_op()) {
-        return Ok(result);
+        return result.into_tensor();
     }
-    // The storage is handed over whole, so it must hold the result and nothing else.
-    let result = if result.is_contiguous() && result.layout().start_offset() == 0 {
-        result
-    } else {
-        result.force_contiguous()?
+    let result = match result {
+        // The storage is handed over whole, so it must hold the result and nothing else.
+        Outcome::Tensor(tensor) if !tensor.is_contiguous() || tensor.layout().start_offset() != 0 => {
+            Outcome::Tensor(tensor.force_contiguous()?)
+        }
+        other => other,
     };
     let op = Computed { name, result: Mutex::new(Some(result)), gradient };
     match args {
@@ -51,20 +79,28 @@ where
 
 struct Computed<G> {
     name: &'static str,
-    result: Mutex<Option<Tensor>>,
+    result: Mutex<Option<Outcome>>,
     gradient: G,
 }
 
 impl<G> Computed<G> {
-    fn take(&self) -> Result<Tensor> {
+    fn take(&self) -> Result<Outcome> {
         match self.result.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(result) => Ok(result),
             None => bail!("{}: applied twice", self.name),
         }
     }
 
+    /// The result of candle's ops on a device that no kernel knows.
+    fn take_tensor(&self) -> Result<Tensor> {
+        self.take()?.into_tensor()
+    }
+
     fn cpu(&self) -> Result<(CpuStorage, Shape)> {
-        let result = self.take()?;
+        let result = match self.take()? {
+            Outcome::Cpu(storage, shape) => return Ok((storage, shape)),
+            Outcome::Tensor(result) => result,
+        };
         let (storage, layout) = result.storage_and_layout();
         match &*storage {
             Storage::Cpu(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
@@ -73,7 +109,7 @@ impl<G> Computed<G> {
     }
 
     fn cuda(&self) -> Result<(CudaStorage, Shape)> {
-        let result = self.take()?;
+        let result = self.take_tensor()?;
         let (storage, layout) = result.storage_and_layout();
         match &*storage {
             Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
@@ -82,7 +118,7 @@ impl<G> Computed<G> {
     }
 
     fn metal(&self) -> Result<(MetalStorage, Shape)> {
-        let result = self.take()?;
+        let result = self.take_tensor()?;
         let (storage, layout) = result.storage_and_layout();
         match &*storage {
             Storage::Metal(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),

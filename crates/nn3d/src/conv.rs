@@ -2,10 +2,12 @@
 
 use candle_core::{Device, Result as CandleResult, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
+use volkit_kernels::CorrelationShape;
 
 use crate::axis::Axis;
-use crate::computed::{Gradients, Node, attach};
+use crate::computed::{Gradients, Node, Outcome, attach};
 use crate::correlate::Correlation;
+use crate::cpu::{self, KernelConv};
 use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::sums::{flat_positions, sums_by_channel};
@@ -138,8 +140,9 @@ pub(crate) fn check_bias(op: Op, x: &Tensor, bias: Option<&Tensor>, c_out: usize
 /// `y[n, o, z, ..] = bias[o] + sum over c, k of weight[o, c, k, ..] * x[n, g C_in / G + c, z s + k d - p, ..]`,
 /// with `g` the group of channel `o` and zeros outside `x`.
 ///
-/// Beside input and output, memory holds the columns of one slab (twice for more than one group). The gradients of all
-/// three arguments are worked out slab by slab as well, and keep nothing but the arguments.
+/// Beside input and output, memory holds a copy of one sample of each (kernel), or the columns of one slab, twice for more
+/// than one group (composite). The gradients of all three arguments are worked out in the same way, and keep nothing but
+/// the arguments.
 ///
 /// # Errors
 /// [`Nn3dError`] if shapes do not fit each other, a field of `config` is zero, the kernel is larger than the padded input,
@@ -159,8 +162,8 @@ pub(crate) fn check_bias(op: Op, x: &Tensor, bias: Option<&Tensor>, c_out: usize
 pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv3dConfig) -> Result<Tensor> {
     let op = Op::Conv3d;
     config.validate()?;
-    config.path.check(op, x)?;
-    let (_, c_in, size) = dims5(op, x)?;
+    let kernel_path = config.path.takes_kernel(op, x)?;
+    let (batch, c_in, size) = dims5(op, x)?;
     let (c_out, per_group, kernel) = kernel_of(op, x, weight)?;
     if per_group * config.groups != c_in || c_out % config.groups != 0 {
         return Err(Nn3dError::Mismatch {
@@ -178,17 +181,72 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv3
     check_bias(op, x, bias, c_out)?;
     let Conv3dConfig { stride, padding, dilation, groups, slab_bytes, .. } = *config;
     let n_out = Window { kernel, stride, padding, dilation }.output_size(op, x.dims())?;
-    let axes = std::array::from_fn(|a| Axis::convolution(kernel[a], stride[a], padding[a], dilation[a], n_out[a]));
-    let slab_bytes = slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
-    let plan = Correlation { axes, groups, slab_bytes };
+    let plan = if kernel_path {
+        let shape = CorrelationShape::new(batch, [c_in, c_out], size, kernel);
+        let shape = shape.with_stride(stride).with_padding(padding).with_dilation(dilation).with_groups(groups);
+        ConvPlan::Kernel(KernelConv::new(op.name(), shape)?)
+    } else {
+        let axes = std::array::from_fn(|a| Axis::convolution(kernel[a], stride[a], padding[a], dilation[a], n_out[a]));
+        let slab_bytes = slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
+        ConvPlan::Composite(Correlation { axes, groups, slab_bytes })
+    };
     let y = plan.apply(&x.detach(), &weight.detach(), bias.map(Tensor::detach).as_ref())?;
     let mut args = vec![x, weight];
     args.extend(bias);
     Ok(attach(op.name(), &args, y, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
-        let for_x = || plan.apply_transposed(node.grad, weight, size, None);
-        gradients(node, for_x, || plan.weight_gradient(x, node.grad))
+        let for_x = || plan.apply_transposed(node.grad, weight, size, None)?.into_tensor();
+        let for_weight = || plan.weight_gradient(x, node.grad, weight);
+        gradients(node, for_x, for_weight, || plan.bias_gradient(node.grad))
     })?)
+}
+
+/// A correlation by the kernel or by candle's ops.
+pub(crate) enum ConvPlan {
+    Kernel(KernelConv),
+    Composite(Correlation),
+}
+
+impl ConvPlan {
+    /// `x` `[N, C, D, H, W]` with `weight` `[C_out, C / G, taps...]`, plus `bias` `[C_out]`.
+    pub(crate) fn apply(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> CandleResult<Outcome> {
+        match self {
+            Self::Kernel(plan) => plan.apply(x, weight, bias),
+            Self::Composite(plan) => Ok(plan.apply(x, weight, bias)?.into()),
+        }
+    }
+
+    /// The transpose of [`Self::apply`], to `[N, C, size...]`, plus `bias` `[C]`.
+    pub(crate) fn apply_transposed(
+        &self,
+        grad: &Tensor,
+        weight: &Tensor,
+        size: Triple,
+        bias: Option<&Tensor>,
+    ) -> CandleResult<Outcome> {
+        match self {
+            Self::Kernel(plan) => plan.apply_transposed(grad, weight, bias),
+            Self::Composite(plan) => Ok(plan.apply_transposed(grad, weight, size, bias)?.into()),
+        }
+    }
+
+    /// Gradient of the weight for the gradient `grad` of the output of [`Self::apply`].
+    pub(crate) fn weight_gradient(&self, x: &Tensor, grad: &Tensor, weight: &Tensor) -> CandleResult<Tensor> {
+        match self {
+            Self::Kernel(plan) => plan.weight_gradient(x, grad, weight),
+            Self::Composite(plan) => plan.weight_gradient(x, grad),
+        }
+    }
+
+    /// Gradient of a bias for the gradient `[N, C, ...]` of a result.
+    pub(crate) fn bias_gradient(&self, grad: &Tensor) -> CandleResult<Tensor> {
+        let flat = flat_positions(grad)?;
+        let sums = match self {
+            Self::Kernel(_) => cpu::channel_sums(&flat)?,
+            Self::Composite(_) => sums_by_channel(&flat)?,
+        };
+        sums.to_dtype(grad.dtype())
+    }
 }
 
 /// The gradients that are needed, of input, weight and, if there is one, bias.
@@ -196,8 +254,8 @@ pub(crate) fn gradients(
     node: &Node<'_>,
     for_x: impl Fn() -> CandleResult<Tensor>,
     for_weight: impl Fn() -> CandleResult<Tensor>,
+    for_bias: impl Fn() -> CandleResult<Tensor>,
 ) -> CandleResult<Gradients> {
-    let for_bias = || sums_by_channel(&flat_positions(node.grad)?)?.to_dtype(node.grad.dtype());
     let all: [&dyn Fn() -> CandleResult<Tensor>; 3] = [&for_x, &for_weight, &for_bias];
     node.needs.iter().zip(all).map(|(needed, gradient)| needed.then(gradient).transpose()).collect()
 }

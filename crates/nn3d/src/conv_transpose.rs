@@ -2,11 +2,15 @@
 
 use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::{Module, VarBuilder};
+use volkit_kernels::CorrelationShape;
 
 use crate::axis::Axis;
 use crate::computed::attach;
-use crate::conv::{check_bias, default_init, default_slab_bytes, divides, gradients, kernel_of, positive_groups};
+use crate::conv::{
+    ConvPlan, check_bias, default_init, default_slab_bytes, divides, gradients, kernel_of, positive_groups,
+};
 use crate::correlate::Correlation;
+use crate::cpu::KernelConv;
 use crate::setters::setters;
 use crate::shape::{Triple, dims5, positive};
 use crate::{Nn3dError, Op, OpPath, Result};
@@ -131,8 +135,8 @@ pub fn conv_transpose3d(
 ) -> Result<Tensor> {
     let op = Op::ConvTranspose3d;
     config.validate()?;
-    config.path.check(op, x)?;
-    let (_, c_in, size) = dims5(op, x)?;
+    let kernel_path = config.path.takes_kernel(op, x)?;
+    let (batch, c_in, size) = dims5(op, x)?;
     let (weight_in, per_group, kernel) = kernel_of(op, x, weight)?;
     if weight_in != c_in || c_in % config.groups != 0 {
         return Err(Nn3dError::Mismatch {
@@ -146,17 +150,29 @@ pub fn conv_transpose3d(
     check_bias(op, x, bias, per_group * config.groups)?;
     let out_size = config.output_size(x, size, kernel)?;
     // The convolution whose transpose this is: it maps an output of this op to an input.
-    let axes = std::array::from_fn(|a| {
-        Axis::convolution(kernel[a], config.stride[a], config.padding[a], config.dilation[a], size[a])
-    });
-    let slab_bytes = config.slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
-    let plan = Correlation { axes, groups: config.groups, slab_bytes };
+    let plan = if kernel_path {
+        let shape = CorrelationShape::new(batch, [per_group * config.groups, c_in], out_size, kernel)
+            .with_size_out(size)
+            .with_stride(config.stride)
+            .with_padding(config.padding)
+            .with_dilation(config.dilation)
+            .with_groups(config.groups);
+        ConvPlan::Kernel(KernelConv::new(op.name(), shape)?)
+    } else {
+        let axes = std::array::from_fn(|a| {
+            Axis::convolution(kernel[a], config.stride[a], config.padding[a], config.dilation[a], size[a])
+        });
+        let slab_bytes = config.slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
+        ConvPlan::Composite(Correlation { axes, groups: config.groups, slab_bytes })
+    };
     let y = plan.apply_transposed(&x.detach(), &weight.detach(), out_size, bias.map(Tensor::detach).as_ref())?;
     let mut args = vec![x, weight];
     args.extend(bias);
     Ok(attach(op.name(), &args, y, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
-        gradients(node, || plan.apply(node.grad, weight, None), || plan.weight_gradient(node.grad, x))
+        let for_x = || plan.apply(node.grad, weight, None)?.into_tensor();
+        let for_weight = || plan.weight_gradient(node.grad, x, weight);
+        gradients(node, for_x, for_weight, || plan.bias_gradient(node.grad))
     })?)
 }
 

@@ -12,10 +12,12 @@
 
 mod activation;
 mod axis;
+mod blocks;
 mod computed;
 mod conv;
 mod conv_transpose;
 mod correlate;
+mod cpu;
 mod error;
 mod norm;
 mod path;
@@ -29,6 +31,7 @@ mod trilinear;
 mod upsample;
 
 pub use activation::{GeluForm, elu, gelu, leaky_relu, relu};
+pub use blocks::{DoubleConv3d, DoubleConv3dConfig};
 pub use conv::{Conv3d, Conv3dConfig, conv3d, default_slab_bytes};
 pub use conv_transpose::{ConvTranspose3d, ConvTranspose3dConfig, conv_transpose3d};
 pub use error::{Nn3dError, Result};

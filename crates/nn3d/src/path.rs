@@ -32,6 +32,14 @@ pub enum Op {
     Softmax,
     /// [`channel_sums`](crate::channel_sums()).
     ChannelSums,
+    /// [`relu`](crate::relu()).
+    Relu,
+    /// [`leaky_relu`](crate::leaky_relu()).
+    LeakyRelu,
+    /// [`elu`](crate::elu()).
+    Elu,
+    /// [`gelu`](crate::gelu()).
+    Gelu,
 }
 
 impl Op {
@@ -49,6 +57,10 @@ impl Op {
             Self::GroupNorm => "group_norm",
             Self::Softmax => "softmax",
             Self::ChannelSums => "channel_sums",
+            Self::Relu => "relu",
+            Self::LeakyRelu => "leaky_relu",
+            Self::Elu => "elu",
+            Self::Gelu => "gelu",
         }
     }
 }
@@ -72,18 +84,20 @@ pub enum OpPath {
 }
 
 impl OpPath {
-    /// Errors if this path asks for a kernel that does not exist for `x`.
-    pub(crate) fn check(self, op: Op, x: &Tensor) -> Result<()> {
-        if self == Self::Kernel && !has_kernel(op, x.device(), x.dtype()) {
+    /// Whether the kernel is to run on `x`; an error if this path asks for one that does not exist.
+    pub(crate) fn takes_kernel(self, op: Op, x: &Tensor) -> Result<bool> {
+        let exists = has_kernel(op, x.device(), x.dtype());
+        if self == Self::Kernel && !exists {
             return Err(Nn3dError::NoKernel { op, device: x.device().location(), dtype: x.dtype() });
         }
-        Ok(())
+        Ok(exists && self != Self::Composite)
     }
 }
 
 /// Whether `op` has a kernel of its own on `device` for elements of `dtype`.
 ///
-/// This release has composites only: the answer is `false` for every op, device and element type.
-pub fn has_kernel(_op: Op, _device: &Device, _dtype: DType) -> bool {
-    false
+/// There is one on the CPU for f32, and for f16 and bf16, which it converts to f32 and back; for every op but
+/// [`Op::Softmax`]. Everything else, f64 among it, is composed.
+pub fn has_kernel(op: Op, device: &Device, dtype: DType) -> bool {
+    device.is_cpu() && op != Op::Softmax && matches!(dtype, DType::F32 | DType::F16 | DType::BF16)
 }

@@ -4,6 +4,7 @@ use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::Module;
 
 use crate::computed::attach;
+use crate::cpu;
 use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::taps::{Phases, Scatter, positions, window};
@@ -77,7 +78,8 @@ impl Pool3dConfig {
 /// Largest element of each window: `[N, C, D, H, W]` to `[N, C, D', H', W']`, `D' = (D + 2 p - k) / s + 1`.
 ///
 /// The gradient of a window goes to its first maximum in row-major order, whole. (That of candle's `max_pool2d` is divided
-/// by the number of elements of the window.) A window with a NaN may give the largest of its other elements.
+/// by the number of elements of the window.) In a window with a NaN the
+/// kernel gives NaN, the composite may give the largest of its other elements.
 ///
 /// # Errors
 /// [`Nn3dError`] if `x` has not five axes or is smaller than the window, or `config` is refused.
@@ -96,9 +98,11 @@ impl Pool3dConfig {
 pub fn max_pool3d(x: &Tensor, config: &Pool3dConfig) -> Result<Tensor> {
     let op = Op::MaxPool3d;
     config.validate(op)?;
-    config.path.check(op, x)?;
     let (_, _, size) = dims5(op, x)?;
     let n_out = config.output_size(op, x)?;
+    if config.path.takes_kernel(op, x)? {
+        return Ok(cpu::max_pool(x, config)?);
+    }
     let phases = config.phases(&x.detach(), n_out, f64::NEG_INFINITY)?;
     let mut largest = phases.tap([0; 3], n_out)?.contiguous()?;
     for at in positions(config.kernel).skip(1) {
@@ -127,9 +131,11 @@ pub fn max_pool3d(x: &Tensor, config: &Pool3dConfig) -> Result<Tensor> {
 pub fn avg_pool3d(x: &Tensor, config: &Pool3dConfig) -> Result<Tensor> {
     let op = Op::AvgPool3d;
     config.validate(op)?;
-    config.path.check(op, x)?;
     let (_, _, size) = dims5(op, x)?;
     let n_out = config.output_size(op, x)?;
+    if config.path.takes_kernel(op, x)? {
+        return Ok(cpu::avg_pool(x, config)?);
+    }
     let share = 1.0 / config.kernel.iter().product::<usize>() as f64;
     let phases = config.phases(&x.detach(), n_out, 0.0)?;
     let mut sum = phases.tap([0; 3], n_out)?.contiguous()?;

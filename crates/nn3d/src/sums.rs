@@ -7,7 +7,7 @@
 use candle_core::{DType, Result as CandleResult, Tensor};
 
 use crate::computed::attach;
-use crate::{Nn3dError, Op, Result};
+use crate::{Nn3dError, Op, Result, cpu, has_kernel};
 
 /// Elements that are added one after the other; candle's CPU code spreads them over 32 partial sums.
 const BLOCK: usize = 1024;
@@ -60,7 +60,9 @@ pub fn channel_sums(x: &Tensor) -> Result<Tensor> {
     if x.rank() < 2 || x.elem_count() == 0 {
         return Err(Nn3dError::Rank { op: Op::ChannelSums, wanted: "a non-empty [N, C, ...]", got: x.dims().to_vec() });
     }
-    let sums = sums_by_channel(&flat_positions(&x.detach())?)?;
+    let flat = flat_positions(&x.detach())?;
+    let takes_kernel = has_kernel(Op::ChannelSums, x.device(), x.dtype());
+    let sums = if takes_kernel { cpu::channel_sums(&flat)? } else { sums_by_channel(&flat)? };
     Ok(attach("channel_sums", &[x], sums, |node| {
         let x = &node.args[0];
         let mut shape = vec![1; x.rank()];

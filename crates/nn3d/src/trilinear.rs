@@ -1,10 +1,11 @@
 //! Trilinear resizing.
 
 use candle_core::{Device, Result as CandleResult, Tensor};
+use volkit_kernels::Interpolation;
 
 use crate::computed::attach;
 use crate::shape::{Triple, dims5, positive};
-use crate::{Op, Result};
+use crate::{Op, OpPath, Result, cpu};
 
 /// What the first and the last voxel of an axis are mapped to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,9 +90,21 @@ impl Line {
 /// # Errors
 /// [`Nn3dError`](crate::Nn3dError) if `x` has not five axes or a size is zero.
 pub fn upsample_trilinear3d(x: &Tensor, size: [usize; 3], corners: Corners) -> Result<Tensor> {
+    trilinear(x, size, corners, OpPath::Auto)
+}
+
+/// [`upsample_trilinear3d`] on a path.
+pub(crate) fn trilinear(x: &Tensor, size: Triple, corners: Corners, path: OpPath) -> Result<Tensor> {
     let op = Op::UpsampleTrilinear3d;
     positive(op, "size", size)?;
     let (_, _, size_in) = dims5(op, x)?;
+    if path.takes_kernel(op, x)? {
+        let interpolation = match corners {
+            Corners::Edges => Interpolation::LinearEdges,
+            Corners::Centres => Interpolation::LinearCentres,
+        };
+        return Ok(cpu::resize(op, x, size, interpolation)?);
+    }
     let lines = std::array::from_fn::<_, 3, _>(|a| Line::new(size_in[a], size[a], corners));
     let mut y = x.detach();
     for a in order(size_in, size) {

@@ -2,11 +2,14 @@
 
 use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::Module;
+use volkit_kernels::Interpolation;
 
 use crate::computed::attach;
+use crate::setters::setters;
 use crate::shape::{dims5, positive};
 use crate::taps::{Phases, positions};
-use crate::{Corners, Op, Result, upsample_trilinear3d};
+use crate::trilinear::trilinear;
+use crate::{Corners, Op, OpPath, Result, cpu};
 
 /// Repeats each voxel `scale` times on each axis: `[N, C, D, H, W]` to `[N, C, D sz, H sy, W sx]`.
 ///
@@ -25,9 +28,16 @@ use crate::{Corners, Op, Result, upsample_trilinear3d};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn upsample_nearest3d(x: &Tensor, scale: [usize; 3]) -> Result<Tensor> {
+    nearest(x, scale, OpPath::Auto)
+}
+
+fn nearest(x: &Tensor, scale: [usize; 3], path: OpPath) -> Result<Tensor> {
     let op = Op::UpsampleNearest3d;
     positive(op, "scale", scale)?;
     let (n, c, [d, h, w]) = dims5(op, x)?;
+    if path.takes_kernel(op, x)? {
+        return Ok(cpu::resize(op, x, [d * scale[0], h * scale[1], w * scale[2]], Interpolation::Nearest)?);
+    }
     let [sz, sy, sx] = scale;
     let y = x
         .detach()
@@ -54,13 +64,15 @@ pub enum UpsampleMode {
     Trilinear(Corners),
 }
 
-/// A layer that runs [`upsample_nearest3d`] or [`upsample_trilinear3d`] by whole factors.
+/// A layer that runs [`upsample_nearest3d`] or [`upsample_trilinear3d`](crate::upsample_trilinear3d) by whole factors.
 #[derive(Clone, Debug)]
 pub struct Upsample3d {
     /// Factor on each axis.
     pub scale: [usize; 3],
     /// What fills the voxels between.
     pub mode: UpsampleMode,
+    /// Kernel or composite; [`OpPath::Auto`] by default.
+    pub path: OpPath,
 }
 
 impl Upsample3d {
@@ -70,17 +82,22 @@ impl Upsample3d {
     /// [`Nn3dError::Config`](crate::Nn3dError::Config) for a zero factor.
     pub fn new(scale: [usize; 3], mode: UpsampleMode) -> Result<Self> {
         positive(Op::UpsampleNearest3d, "scale", scale)?;
-        Ok(Self { scale, mode })
+        Ok(Self { scale, mode, path: OpPath::Auto })
+    }
+
+    setters! {
+        /// Sets the path.
+        with_path path: OpPath;
     }
 }
 
 impl Module for Upsample3d {
     fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
         Ok(match self.mode {
-            UpsampleMode::Nearest => upsample_nearest3d(x, self.scale)?,
+            UpsampleMode::Nearest => nearest(x, self.scale, self.path)?,
             UpsampleMode::Trilinear(corners) => {
                 let (_, _, size) = dims5(Op::UpsampleTrilinear3d, x)?;
-                upsample_trilinear3d(x, std::array::from_fn(|a| size[a] * self.scale[a]), corners)?
+                trilinear(x, std::array::from_fn(|a| size[a] * self.scale[a]), corners, self.path)?
             }
         })
     }

@@ -138,7 +138,7 @@ pub fn batch_norm(
 ) -> Result<Tensor> {
     let op = Op::BatchNorm;
     config.validate()?;
-    config.path.check(op, x)?;
+    let kernel = config.path.takes_kernel(op, x)?;
     check_parameters(x, weight, bias)?;
     per_channel(op, x, "running_mean", running_mean)?;
     per_channel(op, x, "running_var", running_var)?;
@@ -147,7 +147,7 @@ pub fn batch_norm(
     let inverse = running_var.detach().to_dtype(dtype)?.affine(1.0, config.eps)?.sqrt()?.recip()?;
     let scale = (parameter_or(weight, 1.0, channels, x)? * inverse)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    Ok(scale_shift(op.name(), x, &running_mean.to_dtype(dtype)?, &scale, &bias)?)
+    Ok(scale_shift(op.name(), x, &running_mean.to_dtype(dtype)?, [&scale, &bias], kernel)?)
 }
 
 /// Batch norm with the statistics of the batch, as in training, and these statistics.
@@ -166,7 +166,7 @@ pub fn batch_norm_training(
 ) -> Result<(Tensor, BatchStatistics)> {
     let op = Op::BatchNorm;
     config.validate()?;
-    config.path.check(op, x)?;
+    let kernel = config.path.takes_kernel(op, x)?;
     check_parameters(x, weight, bias)?;
     let channels = x.dims()[1];
     if x.elem_count() == channels {
@@ -175,7 +175,7 @@ pub fn batch_norm_training(
     }
     let weight = parameter_or(weight, 1.0, channels, x)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    let (y, moments) = standardise(op.name(), &flat_positions(x)?, &weight, &bias, config.eps)?;
+    let (y, moments) = standardise(op.name(), &flat_positions(x)?, [&weight, &bias], config.eps, kernel)?;
     let statistics = BatchStatistics { mean: moments.mean, variance: moments.variance, count: moments.count };
     Ok((y.reshape(x.shape())?, statistics))
 }

@@ -85,7 +85,7 @@ fn grouped(
     config: &NormConfig,
 ) -> Result<Tensor> {
     check_eps(op, config.eps)?;
-    config.path.check(op, x)?;
+    let kernel = config.path.takes_kernel(op, x)?;
     for (name, parameter) in [("weight", weight), ("bias", bias)] {
         if let Some(parameter) = parameter {
             per_channel(op, x, name, parameter)?;
@@ -95,14 +95,14 @@ fn grouped(
     // Each group of each sample is a channel of one sample, for the statistics.
     let rows = batch * groups;
     let (one, zero) = (filled(1.0, rows, x)?, filled(0.0, rows, x)?);
-    let (y, _) = standardise(op.name(), &x.reshape((1, rows, ()))?, &one, &zero, config.eps)?;
+    let (y, _) = standardise(op.name(), &x.reshape((1, rows, ()))?, [&one, &zero], config.eps, kernel)?;
     let y = y.reshape(x.shape())?;
     if weight.is_none() && bias.is_none() {
         return Ok(y);
     }
     let weight = parameter_or(weight, 1.0, channels, x)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    Ok(scale_shift(op.name(), &y, &filled(0.0, channels, x)?, &weight, &bias)?)
+    Ok(scale_shift(op.name(), &y, &filled(0.0, channels, x)?, [&weight, &bias], kernel)?)
 }
 
 /// Weight and bias of a layer with PyTorch's names.

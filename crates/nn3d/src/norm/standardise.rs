@@ -4,7 +4,7 @@ use candle_core::{Result as CandleResult, Tensor};
 
 use crate::computed::attach;
 use crate::sums::{flat_positions, sums_by_channel, wide};
-use crate::{Nn3dError, Op, Result};
+use crate::{Nn3dError, Op, Result, cpu};
 
 /// `[C]` shaped to broadcast over `[N, C, S]`.
 fn per_channel(values: &Tensor) -> CandleResult<Tensor> {
@@ -33,9 +33,12 @@ pub(super) fn scale_shift(
     name: &'static str,
     x: &Tensor,
     centre: &Tensor,
-    scale: &Tensor,
-    bias: &Tensor,
+    [scale, bias]: [&Tensor; 2],
+    kernel: bool,
 ) -> CandleResult<Tensor> {
+    if kernel {
+        return cpu::scale_shift(name, x, centre, [scale, bias]);
+    }
     let (plain, scale_now, bias_now, centre) = (x.detach(), scale.detach(), bias.detach(), centre.detach());
     let shift = (bias_now - (&centre * &scale_now)?)?;
     let flat = flat_positions(&plain.to_dtype(scale.dtype())?)?;
@@ -74,10 +77,15 @@ pub(super) struct Moments {
 pub(super) fn standardise(
     name: &'static str,
     x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
+    [weight, bias]: [&Tensor; 2],
     eps: f64,
+    kernel: bool,
 ) -> CandleResult<(Tensor, Moments)> {
+    if kernel {
+        let (n, _, s) = x.dims3()?;
+        let (y, [mean, variance]) = cpu::standardise(name, x, [weight, bias], eps)?;
+        return Ok((y, Moments { mean, variance, count: n * s }));
+    }
     let dtype = wide(x.dtype());
     let plain = x.detach().to_dtype(dtype)?;
     let (n, _, s) = plain.dims3()?;

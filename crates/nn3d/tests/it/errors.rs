@@ -136,11 +136,14 @@ fn norms_name_the_parameter() {
 
 #[test]
 fn a_kernel_that_does_not_exist_is_an_error_and_auto_is_not() {
-    let (x, weight) = (zeros(&[1, 1, 2, 2, 2]), zeros(&[1, 1, 1, 1, 1]));
+    let double = |shape: &[usize]| zeros(shape).to_dtype(DType::F64).unwrap();
+    let (x, weight) = (double(&[1, 1, 2, 2, 2]), double(&[1, 1, 1, 1, 1]));
     assert!(!has_kernel(Op::Conv3d, x.device(), x.dtype()));
+    assert!(!has_kernel(Op::Softmax, x.device(), DType::F32));
+    assert!([DType::F32, DType::F16, DType::BF16].into_iter().all(|dtype| has_kernel(Op::Conv3d, x.device(), dtype)));
     refused(
         conv3d(&x, &weight, None, &Conv3dConfig::new().with_path(OpPath::Kernel)),
-        "conv3d: no kernel for F32 on Cpu; use OpPath::Auto or OpPath::Composite",
+        "conv3d: no kernel for F64 on Cpu; use OpPath::Auto or OpPath::Composite",
     );
     for path in [OpPath::Auto, OpPath::Composite] {
         assert!(conv3d(&x, &weight, None, &Conv3dConfig::new().with_path(path)).is_ok());
@@ -149,6 +152,15 @@ fn a_kernel_that_does_not_exist_is_an_error_and_auto_is_not() {
     assert!(matches!(max_pool3d(&x, &kernel), Err(Nn3dError::NoKernel { op: Op::MaxPool3d, .. })));
     let kernel = NormConfig::new().with_path(OpPath::Kernel);
     assert!(matches!(instance_norm(&x, None, None, &kernel), Err(Nn3dError::NoKernel { .. })));
+}
+
+#[test]
+fn a_kernel_does_not_mix_element_types() {
+    let (x, weight) = (zeros(&[1, 1, 2, 2, 2]), zeros(&[1, 1, 1, 1, 1]).to_dtype(DType::BF16).unwrap());
+    for path in [OpPath::Kernel, OpPath::Composite] {
+        let result = conv3d(&x, &weight, None, &Conv3dConfig::new().with_path(path));
+        assert!(matches!(result, Err(Nn3dError::Candle(_))), "{result:?}");
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor, Var};
+use candle_nn::Module as _;
 use serde_json::Value;
 use volkit_nn3d::{
-    BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, Pool3dConfig, avg_pool3d,
-    batch_norm, batch_norm_training, conv_transpose3d, conv3d, elu, gelu, group_norm, instance_norm, leaky_relu,
-    max_pool3d, softmax, upsample_nearest3d, upsample_trilinear3d,
+    BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, OpPath, Pool3dConfig,
+    Upsample3d, UpsampleMode, avg_pool3d, batch_norm, batch_norm_training, conv_transpose3d, conv3d, elu, gelu,
+    group_norm, instance_norm, leaky_relu, max_pool3d, softmax,
 };
 
 use crate::check::{AnyResult, distance};
@@ -31,6 +32,7 @@ struct Case<'a> {
     config: &'a Value,
     inputs: HashMap<&'a str, Tensor>,
     slab_bytes: usize,
+    path: OpPath,
 }
 
 impl Case<'_> {
@@ -41,8 +43,8 @@ impl Case<'_> {
     fn run(&self, op: &str) -> AnyResult<(Tensor, Vec<(&'static str, Tensor)>)> {
         let c = self.config;
         let (x, get) = (&self.inputs["x"], |role: &str| self.inputs.get(role));
-        let pool = || Pool3dConfig::new(triple(c, "kernel")).with_stride(triple(c, "stride"));
-        let norm = || NormConfig::new().with_eps(self.number("eps"));
+        let pool = || Pool3dConfig::new(triple(c, "kernel")).with_stride(triple(c, "stride")).with_path(self.path);
+        let norm = || NormConfig::new().with_eps(self.number("eps")).with_path(self.path);
         let mut after = Vec::new();
         let y = match op {
             "conv3d" => {
@@ -51,6 +53,7 @@ impl Case<'_> {
                     .with_padding(triple(c, "padding"))
                     .with_dilation(triple(c, "dilation"))
                     .with_groups(c["groups"].as_u64().unwrap() as usize)
+                    .with_path(self.path)
                     .with_slab_bytes(self.slab_bytes);
                 conv3d(x, &self.inputs["weight"], get("bias"), &config)?
             }
@@ -61,19 +64,21 @@ impl Case<'_> {
                     .with_output_padding(triple(c, "output_padding"))
                     .with_dilation(triple(c, "dilation"))
                     .with_groups(c["groups"].as_u64().unwrap() as usize)
+                    .with_path(self.path)
                     .with_slab_bytes(self.slab_bytes);
                 conv_transpose3d(x, &self.inputs["weight"], get("bias"), &config)?
             }
             "max_pool3d" => max_pool3d(x, &pool().with_padding(triple(c, "padding")))?,
             "avg_pool3d" => avg_pool3d(x, &pool().with_padding(triple(c, "padding")))?,
-            "upsample_nearest3d" => upsample_nearest3d(x, triple(c, "scale"))?,
-            "upsample_trilinear3d" => {
-                let scale = triple(c, "scale");
+            "upsample_nearest3d" | "upsample_trilinear3d" => {
                 let corners = if c["align_corners"] == true { Corners::Centres } else { Corners::Edges };
-                upsample_trilinear3d(x, std::array::from_fn(|a| x.dims()[2 + a] * scale[a]), corners)?
+                let mode =
+                    if op == "upsample_nearest3d" { UpsampleMode::Nearest } else { UpsampleMode::Trilinear(corners) };
+                Upsample3d::new(triple(c, "scale"), mode)?.with_path(self.path).forward(x)?
             }
             "batch_norm" => {
                 let config = BatchNormConfig::new().with_eps(self.number("eps")).with_momentum(self.number("momentum"));
+                let config = config.with_path(self.path);
                 let (mean, var) = (&self.inputs["running_mean"], &self.inputs["running_var"]);
                 if c["training"] == true {
                     let (y, batch) = batch_norm_training(x, get("gamma"), get("beta"), &config)?;
@@ -96,7 +101,7 @@ impl Case<'_> {
     }
 }
 
-fn run_all(slab_bytes: usize, wanted_ops: Option<&str>) {
+fn run_all(slab_bytes: usize, path: OpPath, wanted_ops: Option<&str>) {
     let Some(folder) = folder() else {
         eprintln!("skipped: no golden/nn3d in the shared folder");
         return;
@@ -117,7 +122,7 @@ fn run_all(slab_bytes: usize, wanted_ops: Option<&str>) {
             .map(|(role, name)| (role.as_str(), Var::from_tensor(tensor(name)).unwrap()))
             .collect();
         let inputs = vars.iter().map(|(role, var)| (*role, var.as_tensor().clone())).collect();
-        let (y, after) = Case { config: &case["config"], inputs, slab_bytes }.run(op).unwrap();
+        let (y, after) = Case { config: &case["config"], inputs, slab_bytes, path }.run(op).unwrap();
         let gradients = (&y * tensor(&case["grad_output"])).unwrap().sum_all().unwrap().backward().unwrap();
         let mut found = vec![("output".to_owned(), distance(&y, tensor(&case["output"])))];
         for (role, name) in case["grads"].as_object().unwrap() {
@@ -140,10 +145,15 @@ fn run_all(slab_bytes: usize, wanted_ops: Option<&str>) {
 
 #[test]
 fn every_case_agrees_in_output_and_gradients() {
-    run_all(volkit_nn3d::default_slab_bytes(&Device::Cpu), None);
+    run_all(volkit_nn3d::default_slab_bytes(&Device::Cpu), OpPath::Auto, None);
+}
+
+#[test]
+fn every_case_agrees_on_the_composite_path() {
+    run_all(volkit_nn3d::default_slab_bytes(&Device::Cpu), OpPath::Composite, None);
 }
 
 #[test]
 fn convolutions_agree_when_they_go_row_by_row() {
-    run_all(1, Some("conv"));
+    run_all(1, OpPath::Composite, Some("conv"));
 }

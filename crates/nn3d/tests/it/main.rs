@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod activation;
+mod blocks;
 mod check;
 mod conv;
 mod errors;
 mod golden;
+mod kernels;
 mod layers;
 mod norm;
 mod pool;
