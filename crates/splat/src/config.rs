@@ -22,8 +22,6 @@ pub struct RenderConfig {
     pub alpha_max: f32,
     /// A Gaussian that would bring the transmittance to this or below ends the pixel (default 1e-4).
     pub transmittance_min: f32,
-    /// Floor of `1 - alpha` in divisions of the backward pass (default 1e-6).
-    pub one_minus_alpha_min: f32,
     /// Added to both variances on the image, in pixels^2 (default 0.3).
     pub blur_px2: f64,
     /// Floor of the compensation of antialiasing (default 0.005; gsplat up to 1.5 has 0).
@@ -52,7 +50,6 @@ impl Default for RenderConfig {
             alpha_min: raster.alpha_min,
             alpha_max: raster.alpha_max,
             transmittance_min: raster.transmittance_min,
-            one_minus_alpha_min: raster.one_minus_alpha_min,
             blur_px2: 0.3,
             compensation_min: 0.005,
             depth_range: [0.01, 1e10],
@@ -114,7 +111,6 @@ impl RenderConfig {
         options.alpha_min = self.alpha_min;
         options.alpha_max = self.alpha_max;
         options.transmittance_min = self.transmittance_min;
-        options.one_minus_alpha_min = self.one_minus_alpha_min;
         options.depth = self.depth;
         options.absolute_means = self.absolute_means;
         options

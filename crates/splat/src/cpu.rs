@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use volkit_kernels::{Frame, ImageGradient, ImageMut, Isa, Raster, Splat, SplatGradient, Threads};
+use volkit_kernels::{Frame, ImageGradient, ImageMut, Isa, Raster, Splat, SplatGradient, Threads, vectorize};
 
+use crate::block::{BLOCK, Block, BlockGradient, Differentiate, Project, Shapes, Upstreams};
+use crate::matrix::add;
 use crate::projection::View;
-use crate::projection_backward::PoseGradient;
+use crate::projection_backward::{GaussianGradient, PoseGradient};
+use crate::sh::MOST_COEFFICIENTS;
 use crate::{Camera, GaussianSlices, Gradients, Rasterizer, RenderConfig, Rendering, RenderingGradient, SplatError};
 
 /// Gaussians that one task projects.
-const CHUNK: usize = 256;
+const CHUNK: usize = 8 * BLOCK;
 
 /// Renders on the CPU. The same input gives the same bits for any number of threads and any instruction set.
 ///
 /// Memory is kept from rendering to rendering: see [`CpuRasterizer::scratch_bytes`].
 #[derive(Debug)]
 pub struct CpuRasterizer {
+    isa: Isa,
     raster: Raster,
     threads: Arc<Threads>,
     splats: Vec<Splat>,
@@ -47,6 +51,7 @@ impl CpuRasterizer {
     /// [`SplatError::Kernel`] where this machine lacks it.
     pub fn with_isa(threads: Arc<Threads>, isa: Isa) -> Result<Self, SplatError> {
         Ok(Self {
+            isa,
             raster: Raster::new(isa)?,
             threads,
             splats: Vec::new(),
@@ -104,10 +109,17 @@ impl Rasterizer for CpuRasterizer {
         self.compensations.resize(n, 0.0);
         let chunks = self.splats.chunks_mut(CHUNK).zip(self.radii.chunks_mut(CHUNK));
         let mut chunks: Vec<_> = chunks.zip(self.compensations.chunks_mut(CHUNK)).enumerate().collect();
+        let isa = self.isa;
         self.threads.for_each_mut(&mut chunks, |(chunk, ((splats, radii), compensations))| {
+            let (mut shapes, mut block) = (Shapes::new(), Block::new());
             let places = splats.iter_mut().zip(radii.iter_mut()).zip(compensations.iter_mut());
             for (k, ((splat, radii), compensation)) in places.enumerate() {
-                let seen = view.see(scene, *chunk * CHUNK + k);
+                let i = *chunk * CHUNK + k;
+                if k % BLOCK == 0 {
+                    shapes.load(scene, i);
+                    vectorize(isa, Project { view: &view, shapes: &shapes, block: &mut block });
+                }
+                let seen = view.see(&block, k % BLOCK, scene, i);
                 (*splat, *radii, *compensation) = (seen.splat, seen.radii, seen.compensation);
             }
         });
@@ -148,8 +160,8 @@ impl Rasterizer for CpuRasterizer {
             *sum += x;
         }
         let mut chunks = Chunk::split(gradients, last.n_triples);
-        let (view, splats, splat_gradients) = (&last.view, &self.splats, &self.gradients);
-        self.threads.for_each_mut(&mut chunks, |chunk| chunk.fill(view, scene, splats, splat_gradients));
+        let (isa, view, splats, splat_gradients) = (self.isa, &last.view, &self.splats, &self.gradients);
+        self.threads.for_each_mut(&mut chunks, |chunk| chunk.fill(isa, view, scene, splats, splat_gradients));
         let (mut pose, mut n_out_of_range) = (PoseGradient::default(), 0);
         for chunk in &chunks {
             pose.add(&chunk.pose);
@@ -207,32 +219,61 @@ impl<'a> Chunk<'a> {
             .collect()
     }
 
-    fn fill(&mut self, view: &View, scene: &GaussianSlices<'_>, splats: &[Splat], gradients: &[SplatGradient]) {
-        let n_triples = self.colours.len() / self.means.len();
-        let mut colours = vec![[0.0f32; 3]; n_triples];
-        for k in 0..self.means.len() {
-            let i = self.first + k;
-            if splats[i].extent[0] == 0.0 || gradients[i] == SplatGradient::default() {
-                continue;
-            }
-            colours.fill([0.0; 3]);
-            let Some((g, pose)) = view.gradient(scene, i, &gradients[i], &mut colours) else { continue };
-            let is_finite = g.fits_f32() && pose.is_finite() && colours.iter().flatten().all(|x| x.is_finite());
-            if !is_finite {
-                self.n_out_of_range += 1;
-                continue;
-            }
-            add_to(&mut self.means[k], g.mean);
-            add_to(&mut self.quats[k], g.quat);
-            add_to(&mut self.log_scales[k], g.log_scales);
-            self.logit_opacities[k] += g.logit_opacity as f32;
-            for (sums, colour) in self.colours[k * n_triples..].iter_mut().zip(&colours) {
-                for (sum, x) in sums.iter_mut().zip(colour) {
-                    *sum += x;
+    fn fill(
+        &mut self,
+        isa: Isa,
+        view: &View,
+        scene: &GaussianSlices<'_>,
+        splats: &[Splat],
+        gradients: &[SplatGradient],
+    ) {
+        let (mut shapes, mut upstreams, mut gradient) = (Shapes::new(), Upstreams::new(), BlockGradient::new());
+        for start in (0..self.means.len()).step_by(BLOCK) {
+            let first = self.first + start;
+            let end = self.means.len().min(start + BLOCK);
+            shapes.load(scene, first);
+            upstreams.load(&gradients[first..self.first + end]);
+            let (shapes, upstreams) = (&shapes, &upstreams);
+            vectorize(isa, Differentiate { view, shapes, upstreams, gradient: &mut gradient });
+            for k in start..end {
+                let i = self.first + k;
+                if splats[i].extent[0] > 0.0 && gradients[i] != SplatGradient::default() {
+                    self.add(k, view, scene, &gradients[i], gradient.get(k - start));
                 }
             }
-            self.pose.add(&pose);
         }
+    }
+
+    /// Adds the derivatives of one Gaussian.
+    fn add(
+        &mut self,
+        k: usize,
+        view: &View,
+        scene: &GaussianSlices<'_>,
+        splat: &SplatGradient,
+        (mut g, mut pose): (GaussianGradient, PoseGradient),
+    ) {
+        let mut colours = [[0.0; 3]; MOST_COEFFICIENTS];
+        let n_triples = self.colours.len() / self.means.len();
+        let colours = &mut colours[..n_triples];
+        if let Some(v_direction) = view.colour_gradient(scene, self.first + k, splat, colours) {
+            g.mean = add(g.mean, v_direction);
+            pose.add_direction(view, v_direction);
+        }
+        if !(g.fits_f32() && pose.is_finite() && colours.iter().flatten().all(|x| x.is_finite())) {
+            self.n_out_of_range += 1;
+            return;
+        }
+        add_to(&mut self.means[k], g.mean);
+        add_to(&mut self.quats[k], g.quat);
+        add_to(&mut self.log_scales[k], g.log_scales);
+        self.logit_opacities[k] += g.logit_opacity as f32;
+        for (sums, colour) in self.colours[k * n_triples..].iter_mut().zip(colours) {
+            for (sum, x) in sums.iter_mut().zip(colour) {
+                *sum += *x;
+            }
+        }
+        self.pose.add(&pose);
     }
 }
 

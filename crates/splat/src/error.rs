@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use volkit_kernels::KernelError;
+use volkit_train::TrainError;
 
 /// What this crate refuses.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,9 @@ pub enum SplatError {
         /// How.
         why: String,
     },
+    /// The optimiser refused.
+    #[error("the optimiser refused")]
+    Train(#[from] TrainError),
     /// The tile loops refused.
     #[error("the tile loops refused")]
     Kernel(#[from] KernelError),

@@ -58,6 +58,12 @@ impl Gaussians {
         self.means.is_empty()
     }
 
+    /// Lowers all opacities to `most` (between 0 and 1), as training does now and then.
+    pub fn limit_opacities(&mut self, most: f64) {
+        let most = (most / (1.0 - most)).ln() as f32;
+        self.logit_opacities.iter_mut().for_each(|logit| *logit = logit.min(most));
+    }
+
     /// The same as slices.
     #[must_use]
     pub fn as_slices(&self) -> GaussianSlices<'_> {

@@ -11,10 +11,12 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod block;
 mod camera;
 mod config;
 mod cpu;
 mod error;
+mod exponential;
 #[cfg(feature = "files")]
 mod files;
 mod gaussians;
@@ -47,7 +49,10 @@ pub use rasterizer::{Rasterizer, Rendering, RenderingGradient};
 pub use sh::{MAX_SH_DEGREE, SH_C0, sh_coefficients};
 #[cfg(feature = "candle")]
 pub use tensors::{GaussianTensors, RenderingTensors, TensorRasterizer};
-pub use train::{SplatTrainer, StepReport, TrainerConfig, TrainingView, psnr, scene_from_points, scene_scale};
+pub use train::{
+    Densified, DensifyRules, Pulls, SplatTrainer, StepReport, TrainerConfig, TrainingView, adam_options, psnr,
+    scene_from_points, scene_scale,
+};
 #[cfg(feature = "viewer")]
 pub use viewer::ViewerPage;
 pub use volkit_kernels::{Isa, Splat, SplatGradient, Threads};

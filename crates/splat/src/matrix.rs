@@ -5,24 +5,29 @@ pub(crate) type V3 = [f64; 3];
 /// Rows of a 3 x 3 matrix.
 pub(crate) type M3 = [[f64; 3]; 3];
 
+#[inline(always)]
 pub(crate) fn dot(a: V3, b: V3) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
+#[inline(always)]
 pub(crate) fn cross(a: V3, b: V3) -> V3 {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
+#[inline(always)]
 pub(crate) fn add(a: V3, b: V3) -> V3 {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
 }
 
+#[inline(always)]
 pub(crate) fn sub(a: V3, b: V3) -> V3 {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
+#[inline(always)]
 pub(crate) fn scaled(a: V3, s: f64) -> V3 {
-    a.map(|x| x * s)
+    [a[0] * s, a[1] * s, a[2] * s]
 }
 
 /// `a / |a|`; NaN for zero.
@@ -31,17 +36,48 @@ pub(crate) fn unit(a: V3) -> V3 {
 }
 
 /// `m v`.
+#[inline(always)]
 pub(crate) fn apply(m: &M3, v: V3) -> V3 {
-    m.map(|row| dot(row, v))
+    [dot(m[0], v), dot(m[1], v), dot(m[2], v)]
 }
 
+/// `u v^T`.
+#[inline(always)]
+pub(crate) fn outer(u: V3, v: V3) -> M3 {
+    [scaled(v, u[0]), scaled(v, u[1]), scaled(v, u[2])]
+}
+
+#[inline(always)]
+pub(crate) fn sum(a: &M3, b: &M3) -> M3 {
+    [add(a[0], b[0]), add(a[1], b[1]), add(a[2], b[2])]
+}
+
+#[inline(always)]
 pub(crate) fn transposed(m: &M3) -> M3 {
-    std::array::from_fn(|r| std::array::from_fn(|c| m[c][r]))
+    [[m[0][0], m[1][0], m[2][0]], [m[0][1], m[1][1], m[2][1]], [m[0][2], m[1][2], m[2][2]]]
+}
+
+/// `m diag(s)`.
+#[inline(always)]
+pub(crate) fn columns_scaled(m: &M3, s: V3) -> M3 {
+    let row = |row: V3| [row[0] * s[0], row[1] * s[1], row[2] * s[2]];
+    [row(m[0]), row(m[1]), row(m[2])]
+}
+
+/// `v^T m`.
+#[inline(always)]
+pub(crate) fn row_times(v: V3, m: &M3) -> V3 {
+    add(add(scaled(m[0], v[0]), scaled(m[1], v[1])), scaled(m[2], v[2]))
 }
 
 /// `a b`, of any number of rows.
+#[inline(always)]
 pub(crate) fn product<const R: usize>(a: &[[f64; 3]; R], b: &M3) -> [[f64; 3]; R] {
-    a.map(|row| std::array::from_fn(|c| row[0] * b[0][c] + row[1] * b[1][c] + row[2] * b[2][c]))
+    let mut out = [[0.0; 3]; R];
+    for (out, row) in out.iter_mut().zip(a) {
+        *out = row_times(*row, b);
+    }
+    out
 }
 
 /// The inverse, unless the matrix is singular or not finite.

@@ -6,13 +6,15 @@
 
 use volkit_kernels::Splat;
 
-use crate::matrix::{M3, V3, add, apply, cross, dot, product, sub};
+use crate::block::Block;
+use crate::exponential::exp;
+use crate::matrix::{M3, V3, add, apply, columns_scaled, cross, dot, product, sub};
 use crate::rotation::Rotation;
 use crate::sh::{basis, colour};
 use crate::{Camera, ColourSlices, GaussianSlices, RenderConfig, sh_coefficients};
 
 /// A camera and constants, as projection needs them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     pub(crate) a: M3,
     pub(crate) t: V3,
@@ -26,8 +28,10 @@ pub(crate) struct View {
 }
 
 /// A projected Gaussian, with what its derivatives need.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Projected {
+    /// Whether it can be drawn; all else is of no use otherwise.
+    pub(crate) is_drawable: bool,
     pub(crate) p: V3,
     pub(crate) rotation: Rotation,
     /// Matrix of the rotation.
@@ -43,9 +47,9 @@ pub(crate) struct Projected {
     /// Where the Jacobian was taken: `X, Y`, clamped.
     pub(crate) clamped: [f64; 2],
     pub(crate) is_clamped: [bool; 2],
-    mean: [f64; 2],
+    pub(crate) mean: [f64; 2],
     /// Blurred variances along x and y.
-    variances: [f64; 2],
+    pub(crate) variances: [f64; 2],
     pub(crate) conic: [f64; 3],
     /// `sqrt(det S / det (S + blur))`, before its floor.
     pub(crate) compensation: f64,
@@ -79,24 +83,29 @@ impl View {
         }
     }
 
-    /// Projects a Gaussian; none where it can not be drawn.
-    pub(crate) fn project(&self, mean: [f32; 3], quat: [f32; 4], log_scales: [f32; 3]) -> Option<Projected> {
-        let p = add(apply(&self.a, mean.map(f64::from)), self.t);
+    /// Projects a Gaussian, without branches.
+    #[inline(always)]
+    pub(crate) fn project(&self, mean: V3, quat: [f64; 4], log_scales: V3) -> Projected {
+        let p = add(apply(&self.a, mean), self.t);
         let z = p[2];
         let [near, far] = self.config.depth_range;
-        if !(z >= near && z <= far) {
-            return None;
-        }
-        let rotation = Rotation::new(quat.map(f64::from))?;
+        let rotation = Rotation::of(quat);
         let r = rotation.matrix();
-        let s = log_scales.map(|x| f64::from(x).exp());
-        let m = r.map(|row| [row[0] * s[0], row[1] * s[1], row[2] * s[2]]);
+        let s = [exp(log_scales[0]), exp(log_scales[1]), exp(log_scales[2])];
+        let m = columns_scaled(&r, s);
         let am = product(&self.a, &m);
-        let tangent = [p[0] / z, p[1] / z];
-        let is_clamped = [0, 1].map(|k| tangent[k] < self.limits[k][0] || tangent[k] > self.limits[k][1]);
-        let clamped = [0, 1].map(|k| z * tangent[k].max(self.limits[k][0]).min(self.limits[k][1]));
+        let inverse_z = 1.0 / z;
+        let tangent = [p[0] * inverse_z, p[1] * inverse_z];
+        let cut = |x: f64, [low, high]: [f64; 2]| {
+            let x = if x < low { low } else { x };
+            if x > high { high } else { x }
+        };
+        let inside = [cut(tangent[0], self.limits[0]), cut(tangent[1], self.limits[1])];
+        let is_clamped = [inside[0] != tangent[0], inside[1] != tangent[1]];
+        let clamped = [z * inside[0], z * inside[1]];
         let [fx, fy] = self.focal;
-        let j = [[fx / z, 0.0, -fx * clamped[0] / (z * z)], [0.0, fy / z, -fy * clamped[1] / (z * z)]];
+        let (jx, jy) = (fx * inverse_z, fy * inverse_z);
+        let j = [[jx, 0.0, -jx * inside[0]], [0.0, jy, -jy * inside[1]]];
         let jam = product(&j, &am);
         let [u, v] = jam;
         let [s00, s01, s11] = [dot(u, u), dot(u, v), dot(v, v)];
@@ -105,46 +114,59 @@ impl View {
         let det = dot(normal, normal);
         let blur = self.config.blur_px2;
         let blurred = det + blur * (s00 + s11) + blur * blur;
-        if !(blurred > 0.0 && blurred.is_finite()) {
-            return None;
-        }
         let variances = [s00 + blur, s11 + blur];
-        let conic = [variances[1] / blurred, -s01 / blurred, variances[0] / blurred];
-        let mean = [0, 1].map(|k| self.focal[k] * tangent[k] + self.principal[k]);
-        let compensation = (det / blurred).sqrt();
-        Some(Projected { p, rotation, r, s, m, am, j, jam, clamped, is_clamped, mean, variances, conic, compensation })
+        let inverse = 1.0 / blurred;
+        let conic = [variances[1] * inverse, -s01 * inverse, variances[0] * inverse];
+        let mean = [fx * tangent[0] + self.principal[0], fy * tangent[1] + self.principal[1]];
+        let compensation = (det * inverse).sqrt();
+        let is_drawable = (z >= near) & (z <= far) & rotation.is_valid() & (blurred > 0.0) & (blurred < f64::INFINITY);
+        Projected {
+            is_drawable,
+            p,
+            rotation,
+            r,
+            s,
+            m,
+            am,
+            j,
+            jam,
+            clamped,
+            is_clamped,
+            mean,
+            variances,
+            conic,
+            compensation,
+        }
     }
 
-    /// The splat of Gaussian `i`, or zeros where nothing is to be drawn.
-    pub(crate) fn see(&self, scene: &GaussianSlices<'_>, i: usize) -> Seen {
-        self.project(scene.means[i], scene.quats[i], scene.log_scales[i])
-            .and_then(|projected| self.visible(&projected, scene, i))
-            .unwrap_or_default()
+    /// The splat of Gaussian `i`, as projected to place `k` of a block, or zeros where nothing is to be drawn.
+    pub(crate) fn see(&self, block: &Block, k: usize, scene: &GaussianSlices<'_>, i: usize) -> Seen {
+        if block.is_drawable[k] > 0.0 { self.visible(block, k, scene, i).unwrap_or_default() } else { Seen::default() }
     }
 
-    fn visible(&self, projected: &Projected, scene: &GaussianSlices<'_>, i: usize) -> Option<Seen> {
-        let compensation = projected.compensation.max(self.config.compensation_min);
+    fn visible(&self, block: &Block, k: usize, scene: &GaussianSlices<'_>, i: usize) -> Option<Seen> {
+        let compensation = block.compensation[k].max(self.config.compensation_min);
         let factor = if self.config.antialiased { compensation } else { 1.0 };
-        let opacity = (sigmoid(scene.logit_opacities[i]) * factor) as f32;
+        let opacity = (block.opacity[k] * factor) as f32;
         if opacity.is_nan() || opacity < self.config.alpha_min {
             return None;
         }
         let sigmas = (2.0 * f64::from(opacity / self.config.alpha_min).ln()).sqrt();
-        let deviations = projected.variances.map(f64::sqrt);
+        let deviations = block.deviations.each_ref().map(|d| d[k]);
         let radii = deviations.map(|d| (sigmas.min(self.config.extent_sigmas) * d).ceil());
         if radii.iter().all(|r| *r <= self.config.radius_clip_px) || radii.contains(&0.0) {
             return None;
         }
-        let mean = projected.mean;
+        let mean = block.mean.each_ref().map(|x| x[k]);
         if (0..2).any(|k| mean[k] + radii[k] <= 0.0 || mean[k] - radii[k] >= self.size[k]) {
             return None;
         }
         let [red, green, blue] = self.colour(scene, i);
         let splat = Splat {
             mean: mean.map(|x| x as f32),
-            conic: projected.conic.map(|x| x as f32),
+            conic: block.conic.each_ref().map(|x| x[k] as f32),
             opacity,
-            features: [red, green, blue, projected.p[2] as f32],
+            features: [red, green, blue, block.depth[k] as f32],
             extent: deviations.map(|d| (sigmas * d) as f32),
         };
         let numbers = [&splat.mean[..], &splat.conic, &splat.features, &splat.extent];
@@ -179,8 +201,4 @@ impl View {
             }
         }
     }
-}
-
-pub(crate) fn sigmoid(logit: f32) -> f64 {
-    1.0 / (1.0 + (-f64::from(logit)).exp())
 }

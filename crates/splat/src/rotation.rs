@@ -13,17 +13,33 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// The rotation of a quaternion of any length; none for zero and for what is not finite.
     pub(crate) fn new(quat: [f64; 4]) -> Option<Self> {
+        let rotation = Self::of(quat);
+        rotation.is_valid().then_some(rotation)
+    }
+
+    /// The same without branches; [`Rotation::is_valid`] tells whether it is one.
+    #[inline(always)]
+    pub(crate) fn of([w, x, y, z]: [f64; 4]) -> Self {
         // The largest component first: squares of the smallest floats would vanish.
-        let largest = quat.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
-        if !(largest > 0.0 && quat.iter().all(|x| x.is_finite())) {
-            return None;
-        }
-        let scaled = quat.map(|x| x / largest);
-        let root = scaled.iter().map(|x| x * x).sum::<f64>().sqrt();
-        Some(Self { q: scaled.map(|x| x / root), length: root * largest })
+        let larger = |a: f64, b: f64| if a > b { a } else { b };
+        let largest = larger(larger(w.abs(), x.abs()), larger(y.abs(), z.abs()));
+        let inverse = 1.0 / largest;
+        let [w, x, y, z] = [w * inverse, x * inverse, y * inverse, z * inverse];
+        let root = (w * w + x * x + y * y + z * z).sqrt();
+        let inverse = 1.0 / root;
+        Self { q: [w * inverse, x * inverse, y * inverse, z * inverse], length: root * largest }
+    }
+
+    /// Whether the quaternion was a rotation.
+    #[inline(always)]
+    pub(crate) fn is_valid(&self) -> bool {
+        let [w, x, y, z] = self.q;
+        // Zero over zero and infinity over infinity are NaN.
+        (self.length > 0.0) & (self.length < f64::INFINITY) & (w + x + y + z).is_finite()
     }
 
     /// The matrix.
+    #[inline(always)]
     pub(crate) fn matrix(&self) -> M3 {
         let [w, x, y, z] = self.q;
         [
@@ -34,6 +50,7 @@ impl Rotation {
     }
 
     /// The derivative by the quaternion as it was given, from the derivative `g` by the matrix.
+    #[inline(always)]
     pub(crate) fn gradient(&self, g: &M3) -> [f64; 4] {
         let [w, x, y, z] = self.q;
         let n = [
@@ -48,8 +65,10 @@ impl Rotation {
             2.0 * (x * (g[2][0] + g[0][2]) + y * (g[2][1] + g[1][2]) - 2.0 * z * (g[0][0] + g[1][1])
                 + w * (g[1][0] - g[0][1])),
         ];
-        let along: f64 = n.iter().zip(self.q).map(|(n, q)| n * q).sum();
-        std::array::from_fn(|i| (n[i] - along * self.q[i]) / self.length)
+        let along = n[0] * w + n[1] * x + n[2] * y + n[3] * z;
+        let inverse = 1.0 / self.length;
+        let across = |n: f64, q: f64| (n - along * q) * inverse;
+        [across(n[0], w), across(n[1], x), across(n[2], y), across(n[3], z)]
     }
 }
 

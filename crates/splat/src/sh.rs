@@ -6,8 +6,9 @@ use crate::matrix::V3;
 pub const MAX_SH_DEGREE: usize = 3;
 /// The constant of band 0: `colour = 0.5 + SH_C0 * coefficient`.
 pub const SH_C0: f32 = 0.282_094_8;
-/// Coefficients of the highest band.
-const MOST: usize = 16;
+/// Coefficients of all bands.
+pub(crate) const MOST_COEFFICIENTS: usize = 16;
+const MOST: usize = MOST_COEFFICIENTS;
 
 const C1: f64 = 0.488_602_511_902_92;
 const C2: [f64; 4] = [1.092_548_430_592_079, 0.946_174_695_757_560_1, 0.315_391_565_252_52, 0.546_274_215_296_039_5];

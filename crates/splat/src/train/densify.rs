@@ -1,28 +1,32 @@
 //! Adaptive density control: Gaussians that are pulled about multiply, those that no one sees go.
 
 use super::config::TrainerConfig;
-use super::random::Random;
+use crate::exponential::sigmoid;
 use crate::matrix::apply;
-use crate::projection::sigmoid;
 use crate::rotation::Rotation;
-use crate::{Colours, Gaussians, SplatGradient};
+use crate::{Colours, Gaussians, SplatError, SplatGradient};
 
 /// By what a split Gaussian's scales are divided.
 const SPLIT: f64 = 1.6;
 
-/// How far the projected centres were pulled since the last densification.
+/// How far the projected centres were pulled since the last densification: the sum over views of the lengths of their
+/// gradients, in half pictures.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pulls {
+pub struct Pulls {
     sums: Vec<[f32; 2]>,
 }
 
 impl Pulls {
-    pub(super) fn new(n: usize) -> Self {
+    /// Of `n` Gaussians, none seen yet.
+    #[must_use]
+    pub fn new(n: usize) -> Self {
         Self { sums: vec![[0.0; 2]; n] }
     }
 
-    /// Adds a view of `size` rows and columns.
-    pub(super) fn add(&mut self, radii: &[[u32; 2]], gradients: &[SplatGradient], size: [usize; 2]) {
+    /// Adds a view of `size` rows and columns: what [`Rasterizer::radii`](crate::Rasterizer::radii) and
+    /// [`Rasterizer::splat_gradients`](crate::Rasterizer::splat_gradients) tell after a backward pass. Gaussians that are not
+    /// drawn, and those beyond the end of either slice, count as not seen.
+    pub fn add(&mut self, radii: &[[u32; 2]], gradients: &[SplatGradient], size: [usize; 2]) {
         let half = [0.5 * size[1] as f32, 0.5 * size[0] as f32];
         for ((sum, radii), g) in self.sums.iter_mut().zip(radii).zip(gradients) {
             if radii.iter().all(|r| *r > 0) {
@@ -32,29 +36,51 @@ impl Pulls {
         }
     }
 
-    fn mean(&self, i: usize) -> f64 {
-        let [sum, count] = self.sums[i];
+    /// Mean over the views that drew Gaussian `i`; 0 for one that was not seen.
+    #[must_use]
+    pub fn mean(&self, i: usize) -> f64 {
+        let [sum, count] = self.sums.get(i).copied().unwrap_or_default();
         f64::from(sum) / f64::from(count.max(1.0))
     }
 }
 
 /// What becomes of a scene: its Gaussians anew, and for each the one whose moments it keeps.
-pub(super) struct Densified {
-    pub(super) scene: Gaussians,
-    pub(super) origins: Vec<Option<usize>>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Densified {
+    /// The Gaussians: those that stay, copies, first children, second children.
+    pub scene: Gaussians,
+    /// For each the index that it had before; none for copies and children.
+    /// [`AdamMoments::rearrange`](volkit_train::AdamMoments::rearrange)
+    /// takes it.
+    pub origins: Vec<Option<usize>>,
 }
 
-/// What the rules are applied to.
-pub(super) struct Rules<'a> {
-    pub(super) config: &'a TrainerConfig,
-    pub(super) scene_scale: f64,
+/// The rules by which Gaussians multiply and go.
+#[derive(Clone, Copy, Debug)]
+pub struct DensifyRules<'a> {
+    /// Thresholds: `densify_gradient`, `copy_scale`, `prune_opacity`, `prune_scale` and `most_gaussians` are used.
+    pub config: &'a TrainerConfig,
+    /// Size of the scene, see [`scene_scale`](crate::scene_scale).
+    pub scene_scale: f64,
     /// Whether Gaussians that are too large are removed as well.
-    pub(super) prune_large: bool,
+    pub prune_large: bool,
 }
 
-impl Rules<'_> {
-    /// Copies, splits and prunes: those that stay, copies, first children, second children.
-    pub(super) fn apply(&self, scene: &Gaussians, pulls: &Pulls, random: &mut Random) -> Densified {
+impl DensifyRules<'_> {
+    /// Copies small Gaussians that are pulled, splits large ones in two, and removes those that are all but invisible.
+    ///
+    /// `normal` gives normal numbers (mean 0, deviation 1), three for each child: those of all first children, then those of
+    /// all second ones.
+    ///
+    /// # Errors
+    /// [`SplatError::Length`] for arrays of the scene that do not fit each other.
+    pub fn apply(
+        &self,
+        scene: &Gaussians,
+        pulls: &Pulls,
+        mut normal: impl FnMut() -> f64,
+    ) -> Result<Densified, SplatError> {
+        scene.as_slices().validate()?;
         let (mut stay, mut copies, mut split) = (Vec::new(), Vec::new(), Vec::new());
         let mut room = self.config.most_gaussians.saturating_sub(scene.len());
         for i in 0..scene.len() {
@@ -88,9 +114,9 @@ impl Rules<'_> {
         stay.iter().for_each(|&i| push(i, Some(i), None));
         copies.iter().for_each(|&i| push(i, None, None));
         for _ in 0..2 {
-            split.iter().for_each(|&i| push(i, None, Some(offset(scene, i, random))));
+            split.iter().for_each(|&i| push(i, None, Some(offset(scene, i, &mut normal))));
         }
-        out
+        Ok(out)
     }
 }
 
@@ -140,14 +166,14 @@ fn largest_scale(scene: &Gaussians, i: usize) -> f64 {
 }
 
 /// A random point of a Gaussian, relative to its centre.
-fn offset(scene: &Gaussians, i: usize, random: &mut Random) -> [f64; 3] {
-    let along = scene.log_scales[i].map(|s| f64::from(s).exp() * random.normal());
+fn offset(scene: &Gaussians, i: usize, normal: &mut impl FnMut() -> f64) -> [f64; 3] {
+    let along = scene.log_scales[i].map(|s| f64::from(s).exp() * normal());
     Rotation::new(scene.quats[i].map(f64::from)).map_or([0.0; 3], |rotation| apply(&rotation.matrix(), along))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pulls, Rules};
+    use super::{DensifyRules, Pulls};
     use crate::train::random::Random;
     use crate::{Colours, Gaussians, SplatGradient, TrainerConfig};
 
@@ -172,8 +198,12 @@ mod tests {
         pulls.add(&[[0; 2]; 5], &gradients, [10, 10]);
         assert!((pulls.mean(1) - 5e-4).abs() < 1e-9);
         let config = TrainerConfig::new();
-        let mut rules = Rules { config: &config, scene_scale: 1.0, prune_large: false };
-        let out = rules.apply(&scene(), &pulls, &mut Random(1));
+        let mut rules = DensifyRules { config: &config, scene_scale: 1.0, prune_large: false };
+        let apply = |rules: &DensifyRules<'_>| {
+            let mut random = Random(1);
+            rules.apply(&scene(), &pulls, || random.normal()).unwrap()
+        };
+        let out = apply(&rules);
         assert_eq!(out.origins, [Some(0), Some(1), Some(4), None, None, None]);
         assert_eq!(out.scene.means[3], [1.0, 0.0, 0.0]);
         let Colours::Rgb(rgb) = &out.scene.colours else { panic!() };
@@ -185,10 +215,10 @@ mod tests {
         }
         assert_ne!(out.scene.means[4], out.scene.means[5]);
         rules.prune_large = true;
-        assert_eq!(rules.apply(&scene(), &pulls, &mut Random(1)).origins, [Some(0), Some(1), None, None, None]);
+        assert_eq!(apply(&rules).origins, [Some(0), Some(1), None, None, None]);
         // Without room nothing multiplies.
         let config = TrainerConfig { most_gaussians: 5, ..TrainerConfig::new() };
-        let rules = Rules { config: &config, scene_scale: 1.0, prune_large: false };
-        assert_eq!(rules.apply(&scene(), &pulls, &mut Random(1)).origins, [0, 1, 2, 4].map(Some));
+        let rules = DensifyRules { config: &config, scene_scale: 1.0, prune_large: false };
+        assert_eq!(apply(&rules).origins, [0, 1, 2, 4].map(Some));
     }
 }

@@ -1,6 +1,5 @@
 //! Training of a scene from posed pictures, by the published rules of 3D Gaussian splatting.
 
-mod adam;
 mod config;
 mod densify;
 mod initial;
@@ -8,5 +7,6 @@ mod random;
 mod trainer;
 
 pub use config::TrainerConfig;
+pub use densify::{Densified, DensifyRules, Pulls};
 pub use initial::{scene_from_points, scene_scale};
-pub use trainer::{SplatTrainer, StepReport, TrainingView, psnr};
+pub use trainer::{SplatTrainer, StepReport, TrainingView, adam_options, psnr};

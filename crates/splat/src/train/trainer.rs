@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use volkit_kernels::Threads;
+use volkit_train::{AdamMoments, AdamOptions, Parameter};
 
-use super::adam::Adam;
 use super::config::TrainerConfig;
-use super::densify::{Pulls, Rules};
+use super::densify::{DensifyRules, Pulls};
 use super::initial::scene_scale;
 use super::random::Random;
 use crate::{
@@ -64,18 +64,41 @@ pub struct SplatTrainer {
     gradients: Gradients,
 }
 
+/// The published options of Adam: decays of 0.9 and 0.999, an epsilon of 1e-15, below any gradient; rates are those of the
+/// kinds of parameters.
+#[must_use]
+pub fn adam_options() -> AdamOptions {
+    AdamOptions::default().with_epsilon(1e-15)
+}
+
 /// Adam's state of each group of parameters.
 struct Moments {
-    means: Adam,
-    quats: Adam,
-    log_scales: Adam,
-    logit_opacities: Adam,
-    colours: Adam,
+    means: AdamMoments<f32>,
+    quats: AdamMoments<f32>,
+    log_scales: AdamMoments<f32>,
+    logit_opacities: AdamMoments<f32>,
+    colours: AdamMoments<f32>,
 }
 
 impl Moments {
-    fn all(&mut self) -> [&mut Adam; 5] {
-        [&mut self.means, &mut self.quats, &mut self.log_scales, &mut self.logit_opacities, &mut self.colours]
+    fn new(n: usize, triples: usize) -> Self {
+        let zeros = |width| AdamMoments::new(width * n, &adam_options());
+        let [means, quats, log_scales, logit_opacities, colours] = Self::widths(triples).map(zeros);
+        Self { means, quats, log_scales, logit_opacities, colours }
+    }
+
+    /// Numbers of a Gaussian in each array.
+    fn widths(triples: usize) -> [usize; 5] {
+        [3, 4, 3, 1, 3 * triples]
+    }
+
+    fn rearrange(&mut self, triples: usize, origins: &[Option<usize>]) -> Result<(), SplatError> {
+        let all =
+            [&mut self.means, &mut self.quats, &mut self.log_scales, &mut self.logit_opacities, &mut self.colours];
+        for (moments, width) in all.into_iter().zip(Self::widths(triples)) {
+            moments.rearrange(width, origins)?;
+        }
+        Ok(())
     }
 }
 
@@ -107,13 +130,7 @@ impl SplatTrainer {
             scene_scale: scene_scale(&cameras),
             rasterizer: Box::new(CpuRasterizer::new(Arc::clone(&threads))?),
             loss: PhotometricLoss::new(SsimBorder::Same, threads).with_share(config.ssim_share),
-            moments: Moments {
-                means: Adam::new(3, n),
-                quats: Adam::new(4, n),
-                log_scales: Adam::new(3, n),
-                logit_opacities: Adam::new(1, n),
-                colours: Adam::new(3 * triples, n),
-            },
+            moments: Moments::new(n, triples),
             pulls: Pulls::new(n),
             random: Random(config.seed),
             order: Vec::new(),
@@ -172,10 +189,10 @@ impl SplatTrainer {
         self.gradients.reset(&slices);
         let upstream = RenderingGradient { colour: &self.picture_gradient, alpha: &[], depth: &[] };
         self.rasterizer.backward(&slices, &upstream, &mut self.gradients)?;
-        self.move_parameters();
+        self.move_parameters()?;
         if self.step < self.config.densify_steps[1] {
             self.pulls.add(self.rasterizer.radii(), self.rasterizer.splat_gradients(), size);
-            self.densify();
+            self.densify()?;
         }
         let report = StepReport { step: self.step, view: number, loss, n_gaussians: self.scene.len() };
         self.step += 1;
@@ -213,36 +230,56 @@ impl SplatTrainer {
         self.config.render.with_sh_degree(reached.min(most))
     }
 
-    fn move_parameters(&mut self) {
+    fn move_parameters(&mut self) -> Result<(), SplatError> {
         let (config, step, g) = (&self.config, self.step, &self.gradients);
         let means_rate = config.means_rate * self.scene_scale() * DECAY.powf(step as f64 / config.max_steps as f64);
         let (scene, moments) = (&mut self.scene, &mut self.moments);
-        moments.means.step(scene.means.as_flattened_mut(), g.means.as_flattened(), step, |_| means_rate);
-        moments.quats.step(scene.quats.as_flattened_mut(), g.quats.as_flattened(), step, |_| config.quats_rate);
-        let log_scales = scene.log_scales.as_flattened_mut();
-        moments.log_scales.step(log_scales, g.log_scales.as_flattened(), step, |_| config.log_scales_rate);
-        moments.logit_opacities.step(&mut scene.logit_opacities, &g.logit_opacities, step, |_| config.opacities_rate);
         let (Colours::Rgb(colours) | Colours::Sh { coefficients: colours, .. }) = &mut scene.colours;
-        let rate = |k: usize| if k < 3 { config.colours_rate } else { config.colours_rate / BANDS };
-        moments.colours.step(colours.as_flattened_mut(), g.colours.as_flattened(), step, rate);
+        let band = |k: usize| if k < 3 { config.colours_rate } else { config.colours_rate / BANDS };
+        let colour_rates: Vec<f64> =
+            (0..3 * colours.len().checked_div(scene.means.len()).unwrap_or(1)).map(band).collect();
+        let parameter = |values, gradient| Parameter { values, gradient };
+        let (options, step) = (adam_options(), step as u64 + 1);
+        for (moments, parameter, rates) in [
+            (&mut moments.means, parameter(scene.means.as_flattened_mut(), g.means.as_flattened()), &[means_rate][..]),
+            (
+                &mut moments.quats,
+                parameter(scene.quats.as_flattened_mut(), g.quats.as_flattened()),
+                &[config.quats_rate],
+            ),
+            (
+                &mut moments.log_scales,
+                parameter(scene.log_scales.as_flattened_mut(), g.log_scales.as_flattened()),
+                &[config.log_scales_rate],
+            ),
+            (
+                &mut moments.logit_opacities,
+                parameter(&mut scene.logit_opacities, &g.logit_opacities),
+                &[config.opacities_rate],
+            ),
+            (&mut moments.colours, parameter(colours.as_flattened_mut(), g.colours.as_flattened()), &colour_rates),
+        ] {
+            moments.step(parameter, step, rates, &options)?;
+        }
+        Ok(())
     }
 
-    fn densify(&mut self) {
+    fn densify(&mut self) -> Result<(), SplatError> {
         let (config, step) = (&self.config, self.step);
         if step > config.densify_steps[0] && step.is_multiple_of(config.densify_every) {
-            let rules = Rules { config, scene_scale: self.scene_scale(), prune_large: step > config.reset_every };
-            let densified = rules.apply(&self.scene, &self.pulls, &mut self.random);
+            let prune_large = step > config.reset_every;
+            let rules = DensifyRules { config, scene_scale: self.scene_scale(), prune_large };
+            let random = &mut self.random;
+            let densified = rules.apply(&self.scene, &self.pulls, || random.normal())?;
             self.scene = densified.scene;
-            for adam in self.moments.all() {
-                adam.rearrange(&densified.origins);
-            }
+            self.moments.rearrange(self.scene.as_slices().colours.triples(), &densified.origins)?;
             self.pulls = Pulls::new(self.scene.len());
         }
         if step > 0 && step.is_multiple_of(self.config.reset_every) {
-            let most = (RESET_OPACITY / (1.0 - RESET_OPACITY)).ln() as f32;
-            self.scene.logit_opacities.iter_mut().for_each(|logit| *logit = logit.min(most));
+            self.scene.limit_opacities(RESET_OPACITY);
             self.moments.logit_opacities.clear();
         }
+        Ok(())
     }
 }
 
