@@ -118,6 +118,9 @@ pub(crate) struct InfoArgs {
     /// Volume to describe
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
+    /// Data set or array to describe of a file that holds several [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
     /// Prints the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

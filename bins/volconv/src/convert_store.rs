@@ -75,7 +75,7 @@ fn options(args: &ConvertArgs) -> ConvertOptions {
         Some(Chunk::Lengths(lengths)) => ChunkRule::Shape(lengths.clone()),
     };
     let codec = match args.codec.as_str() {
-        "zstd" => ZarrCodec::Zstd { level: 3, checksum: false },
+        "zstd" => ZarrCodec::default(),
         "gzip" => ZarrCodec::Gzip { level: 6 },
         "none" => ZarrCodec::None,
         _ => ZarrCodec::Blosc { codec: BloscCodec::Lz4, level: 5, shuffle: BloscShuffle::Bit },

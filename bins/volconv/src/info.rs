@@ -7,7 +7,7 @@ use serde::Serialize;
 use volkit_bench::Spread;
 use volkit_core::{Affine, BoxError};
 use volkit_geom::{NanRule, Orientation, percentiles};
-use volkit_io::{Endian, Header, ImageInfo, NiftiHeader, ReadOptions, SpaceUnit, TimeUnit, Values, probe, read_with};
+use volkit_io::{Endian, Header, ImageInfo, NiftiHeader, ReadOptions, SpaceUnit, TimeUnit, Values, open, read_with};
 
 use crate::args::InfoArgs;
 
@@ -90,10 +90,10 @@ pub(crate) struct ValueStatistics {
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<ExitCode, BoxError> {
-    let found = probe(&args.input)?;
-    let mut info = describe(&args.input, &found);
+    let options = ReadOptions::new().with_data_set(args.dataset.clone());
+    let mut info = describe(&args.input, open(&args.input, &options)?.info());
     if args.stats {
-        info.statistics = Some(statistics(&args.input)?);
+        info.statistics = Some(statistics(&args.input, &options)?);
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&info)?);
@@ -157,8 +157,8 @@ fn describe_nifti(header: &NiftiHeader) -> NiftiInfo {
     }
 }
 
-fn statistics(path: &Path) -> Result<ValueStatistics, BoxError> {
-    let values = read_with(path, &ReadOptions::new().with_values(Values::F64))?.into_volume().to_real::<f64>()?;
+fn statistics(path: &Path, options: &ReadOptions) -> Result<ValueStatistics, BoxError> {
+    let values = read_with(path, &options.clone().with_values(Values::F64))?.into_volume().to_real::<f64>()?;
     let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
     let spread = Spread::of(&finite);
     let percentiles = match finite.is_empty() {

@@ -19,6 +19,7 @@ mod error_line;
 mod f128;
 mod memory;
 mod meta;
+mod natural_order;
 #[cfg(feature = "ndarray")]
 mod ndarray_conversions;
 mod predictor;
@@ -40,6 +41,7 @@ pub use error_line::error_line;
 pub use f128::F128;
 pub use memory::{MemorySink, MemorySlot, MemoryStore};
 pub use meta::{MAX_AXES, VolumeMeta};
+pub use natural_order::natural_order;
 pub use num_complex::Complex;
 pub use predictor::{Batch, OutOfMemory, OutputSpec, Predictor, PredictorSpec, Scale};
 pub use progress::{Progress, SilentProgress, Stopped};

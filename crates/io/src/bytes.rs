@@ -6,12 +6,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::prelude::*;
+
 use crate::gzip::{self, GzReader};
 use crate::{IoError, ReadOptions};
 
 /// What is kept of the beginning of a compressed file, so that headers can be read in any order.
 const HEAD_BYTES: usize = 4096;
 const SKIP_BYTES: usize = 256 << 10;
+/// Reads from this length on are shared out, in parts of that one.
+const SHARED_BYTES: usize = 4 << 20;
+const PART_BYTES: usize = 1 << 20;
 /// Expansion that is taken on trust when memory is asked for before a stream is inflated.
 pub(crate) const LIKELY_RATIO: u64 = 256;
 
@@ -82,7 +87,7 @@ impl ByteSource {
     pub(crate) fn read_up_to(&self, offset: u64, out: &mut [u8]) -> Result<usize, IoError> {
         match &self.kind {
             Kind::Plain { file, .. } => {
-                read_up_to(file, offset, out).map_err(|error| IoError::io(&self.path, "read", error))
+                read_shared(file, offset, out).map_err(|error| IoError::io(&self.path, "read", error))
             }
             Kind::Gzip { cursor, .. } => lock(cursor).read_up_to(offset, out),
         }
@@ -353,6 +358,22 @@ fn read_some_at(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usi
     std::os::windows::fs::FileExt::seek_read(file, out, offset)
 }
 
+/// [`read_up_to`], shared out among the threads where there is much to read: half of the time of a read into fresh memory
+/// goes into making its pages.
+fn read_shared(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usize> {
+    if out.len() < SHARED_BYTES {
+        return read_up_to(file, offset, out);
+    }
+    let part = |(i, part): (usize, &mut [u8])| {
+        let count = read_up_to(file, offset.saturating_add((i * PART_BYTES) as u64), part)?;
+        Ok((count, count == part.len()))
+    };
+    let counts: Vec<(usize, bool)> =
+        out.par_chunks_mut(PART_BYTES).enumerate().map(part).collect::<std::io::Result<_>>()?;
+    let n_whole = counts.iter().take_while(|(_, is_whole)| *is_whole).count();
+    Ok(counts.iter().take(n_whole + 1).map(|(count, _)| count).sum())
+}
+
 pub(crate) fn read_up_to(file: &File, offset: u64, out: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < out.len() {
@@ -364,4 +385,28 @@ pub(crate) fn read_up_to(file: &File, offset: u64, out: &mut [u8]) -> std::io::R
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_reads_are_those_of_one_thread() {
+        let path = std::env::temp_dir().join(format!("volkit-bytes-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..SHARED_BYTES + 3 * PART_BYTES + 77).map(|i| (i * 7 + i / 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for (offset, len) in
+            [(0, bytes.len()), (5, SHARED_BYTES + 1), (100, bytes.len()), (bytes.len() - 9, SHARED_BYTES)]
+        {
+            let mut out = vec![0; len];
+            let found = read_shared(&file, offset as u64, &mut out).unwrap();
+            let expected = &bytes[offset..(offset + len).min(bytes.len())];
+            assert_eq!(found, expected.len());
+            assert!(out[..found] == *expected, "{len} bytes from {offset}");
+        }
+        assert_eq!(read_shared(&file, bytes.len() as u64 + 1, &mut vec![0; SHARED_BYTES]).unwrap(), 0);
+    }
 }

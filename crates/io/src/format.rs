@@ -224,7 +224,7 @@ fn format_of_name(path: &Path) -> Result<&'static dyn Format, IoError> {
 /// What a file is that no format recognises.
 fn foreign_content(prefix: &[u8], is_gzip: bool) -> String {
     let known: [(&[u8], &str); 6] = [
-        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, which this build does not read"),
+        (&crate::weights::HDF5_MAGIC, "an HDF5 file, which this build does not read"),
         (b"\x89PNG", "a PNG picture"),
         (b"II*\0", "a TIFF picture"),
         (b"MM\0*", "a TIFF picture"),

@@ -1,5 +1,6 @@
 //! Reading and writing volumes: NIfTI-1 and NIfTI-2, MGH and MGZ, Analyze 7.5, NRRD, `.npy` and `.npz`, with the feature
-//! `hdf5` also data sets in HDF5 files; and stores of named arrays: safetensors, `.npz` and Keras weights.
+//! `hdf5` also data sets in HDF5 files; and stores of named arrays: safetensors, `.npz`, PyTorch state dicts and Keras
+//! weights.
 //!
 //! [`read`] gives an [`Image`]: a volume with the header of its file, kept whole. [`probe`] reads the header only;
 //! [`open`] gives a [`FileSource`] that is read by boxes. [`write()`] writes an image and brings up to date what the new
@@ -54,7 +55,11 @@ mod options;
 mod raw;
 mod safetensors_store;
 mod sink;
+#[cfg(feature = "stacks")]
+mod stack;
+mod torch;
 mod units;
+mod weights;
 #[cfg(feature = "zarr")]
 mod zarr;
 
@@ -87,7 +92,11 @@ pub use npz::{NpzFormat, NpzStore, write_npz};
 pub use nrrd::NrrdFormat;
 pub use options::{BaseAffine, ColourPart, ComplexPart, NiftiVersion, Partial, ReadOptions, Values, WriteOptions};
 pub use safetensors_store::{SafetensorsStore, write_safetensors};
+#[cfg(feature = "stacks")]
+pub use stack::{create_stack, is_picture, open_stack, stack_files, stack_names};
+pub use torch::TorchStore;
 pub use units::{SpaceUnit, TimeUnit, Units};
+pub use weights::open_weights;
 #[cfg(feature = "zarr")]
 pub use zarr::{
     BloscCodec, BloscShuffle, Downsampling, OmeAxis, OmeImage, OmeLevel, PyramidOptions, ZarrArray, ZarrCodec,

@@ -8,12 +8,11 @@ use safetensors::tensor::Metadata;
 use volkit_core::{Array, ArrayStore, BoxError, CoreError, DType, MemoryStore, Voxels, VoxelsRef};
 
 use crate::bytes::ByteSource;
+use crate::weights::HDF5_MAGIC;
 use crate::{Endian, IoError, Limits, ReadOptions, write_atomically};
 
 /// Bytes of the length in front of the header.
 const LENGTH_BYTES: u64 = 8;
-/// First bytes of an HDF5 file.
-const HDF5_MAGIC: [u8; LENGTH_BYTES as usize] = *b"\x89HDF\r\n\x1a\n";
 /// Key of the texts in the header.
 const METADATA_KEY: &str = "__metadata__";
 /// The arrays begin at a multiple of this.

@@ -1,5 +1,5 @@
-//! Times reading and writing of a whole Zarr array: `zarrtime STORE OUT RUNS` reads the array in STORE and writes it to
-//! OUT with the same chunks, zstd level 3 without checksum, RUNS times, and prints seconds of each as JSON.
+//! Times reading and writing of a whole Zarr array: `zarrtime STORE OUT RUNS LEVEL` reads the array in STORE and writes it
+//! to OUT with the same chunks, zstd of that level without checksum, RUNS times, and prints seconds of each as JSON.
 
 use std::time::Instant;
 
@@ -8,8 +8,8 @@ use volkit_io::{Limits, ZarrArray, ZarrCodec, ZarrSpec};
 
 fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, store, out, runs] = args.as_slice() else {
-        return Err("zarrtime STORE OUT RUNS".into());
+    let [_, store, out, runs, level] = args.as_slice() else {
+        return Err("zarrtime STORE OUT RUNS LEVEL".into());
     };
     let array = ZarrArray::open(store, &Limits::default())?;
     let origin = vec![0; array.shape().len()];
@@ -17,7 +17,7 @@ fn main() -> Result<(), BoxError> {
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let spec = ZarrSpec::new(array.shape(), array.dtype())
         .with_chunk(array.file_chunk())
-        .with_codec(ZarrCodec::Zstd { level: 3, checksum: false });
+        .with_codec(ZarrCodec::Zstd { level: level.parse()?, checksum: false });
     for _ in 0..runs.parse()? {
         let start = Instant::now();
         array.read_box(&origin, array.shape(), values.view_mut())?;

@@ -128,6 +128,9 @@ fn volumes_to_pyramids() {
         let run = volconv(folder.path(), &["info", "out.ome.zarr", "--json"]);
         let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
         assert_eq!(info["format"], format);
+        let run = volconv(folder.path(), &["info", "out.ome.zarr", "--dataset", "1", "--stats", "--json"]);
+        let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        assert_eq!((&info["shape"], &info["statistics"]["voxels"]), (&[100, 2, 1].as_slice().into(), &200.into()));
         let run = volconv(folder.path(), &["convert", "out.ome.zarr", "half.nii", "--dataset", "1", "--overwrite"]);
         assert!(run.out.starts_with("half.nii: [100, 2, 1] voxels"), "{}{}", run.out, run.err);
         assert_eq!(volconv(folder.path(), &args).code, 1);

@@ -3,7 +3,7 @@
 mod array;
 mod format;
 mod store;
-mod zip_read;
+pub(crate) mod zip_read;
 mod zip_write;
 
 pub use format::NpzFormat;

@@ -68,9 +68,10 @@ pub enum ZarrCodec {
     },
 }
 
+/// Zstandard at level 1: about three times as fast to write as its own default, level 3, and a few percent larger.
 impl Default for ZarrCodec {
     fn default() -> Self {
-        Self::Zstd { level: 3, checksum: false }
+        Self::Zstd { level: 1, checksum: false }
     }
 }
 

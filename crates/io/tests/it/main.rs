@@ -23,7 +23,10 @@ mod one_frame;
 mod round_trips;
 mod shared;
 mod sources;
+#[cfg(feature = "stacks")]
+mod stacks;
 mod stores;
+mod torch;
 #[cfg(feature = "zarr")]
 mod zarr;
 #[cfg(feature = "zarr")]
