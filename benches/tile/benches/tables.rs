@@ -1,12 +1,13 @@
-//! Prints the tables of `docs/tiling.md`: reconstruction through an identity, seams of a small network, and the CPU time
+//! Prints the tables of `docs/tiling.md`: reconstruction through an identity, seams of the network of the benchmark, and the CPU time
 //! of tiling alone.
 //!
 //! `cargo bench -p volkit-benches-tile --bench tables`.
 
-use volkit_bench::cpu_secs;
-use volkit_benches_tile::{ConvNet, NullSink, noise, run_over, volume};
-use volkit_core::{Batch, BoxError, Predictor as _, SilentProgress};
-use volkit_tile::{AxisSpec, Blend, ImportanceMap, NamedWindow, Pointwise, Target, TilePlan, TiledInference};
+use volkit_benches_tile::{MERGES, merge_secs, noise, run_over, volume};
+use volkit_core::{Batch, BoxError, Predictor as _};
+use volkit_kernels::Isa;
+use volkit_psi::SimpleUNet;
+use volkit_tile::{AxisSpec, Blend, ImportanceMap, Inset, NamedWindow, Pointwise, TilePlan, TiledInference};
 
 /// Runs of the overhead table; the least of them counts.
 const REPEATS: usize = 7;
@@ -50,20 +51,23 @@ fn reconstruction() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Largest difference to direct inference, relative to its largest value: four 3 x 3 convolutions with random weights over
-/// noise of mean 0 and variance 1, 512 x 512, tile 256.
+/// Largest difference to direct inference, relative to its largest value: 16-32-64-32-1 channels with weights from a seed
+/// over noise in [0, 1), 512 x 512, tile 256.
 fn seams() -> Result<(), BoxError> {
     const N: usize = 512;
-    let mut net = ConvNet::new(&[4, 8, 16, 8, 1]);
-    let values: Vec<f32> = noise(4 * N * N, 3).into_iter().map(|x| (x - 0.5) * 12f32.sqrt()).collect();
-    let direct = net.predict(&Batch::new([1, 4, N, N], values.clone())?)?.remove(0).into_values();
-    let image = volume(&[4, N, N], values)?;
+    let net = SimpleUNet::from_store(&SimpleUNet::initial_weights(&SimpleUNet::CHANNELS, 1)?, Isa::detect())?;
+    let mut model = net.predictor();
+    let values = noise(16 * N * N, 3);
+    let direct = model.predict(&Batch::new([1, 16, N, N], values.clone())?)?.remove(0).into_values();
+    let image = volume(&[16, N, N], values)?;
     let scale = direct.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-    for overlap in [64, 8] {
-        println!("seams of four 3 x 3 convolutions, {N} x {N}, tile 256, overlap {overlap}");
+    let mut blends = blends()?;
+    blends.insert(1, ("hann inset by 4", Blend::window(Inset::new(NamedWindow::Hann, vec![4; 2]))));
+    for overlap in [128, 64, 16] {
+        println!("seams of 16-32-64-32-1 channels, {N} x {N}, tile 256, overlap {overlap}");
         let plan = TilePlan::new(&[N, N], &[AxisSpec::new(256, overlap); 2])?;
-        for (name, blend) in blends()? {
-            let got = run_over(TiledInference::new(&plan).with_blend(blend), &image, &mut net, &[N, N])?;
+        for (name, blend) in &blends {
+            let got = run_over(TiledInference::new(&plan).with_blend(blend.clone()), &image, &mut model, &[N, N])?;
             let worst = got.iter().zip(&direct).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
             println!("{name:<16}  {:.1e}", worst / scale);
         }
@@ -74,20 +78,8 @@ fn seams() -> Result<(), BoxError> {
 /// CPU seconds of an identity through the Gaussian window.
 fn overhead() -> Result<(), BoxError> {
     println!("CPU seconds of tiling alone (identity, Gaussian window, overlap 1/4), least of {REPEATS}");
-    for (shape, tile) in [(vec![1024; 2], 512), (vec![2048; 2], 512), (vec![192; 3], 96)] {
-        let n = shape.iter().product::<usize>();
-        let image = volume(&[&[1], shape.as_slice()].concat(), noise(n, 1))?;
-        let plan = TilePlan::new(&shape, &vec![AxisSpec::fraction(tile, 0.25); shape.len()])?;
-        let sink = NullSink::new(&shape)?;
-        let mut model = Pointwise::identity(1, shape.len());
-        let mut least = f64::INFINITY;
-        for _ in 0..REPEATS {
-            let before = cpu_secs().unwrap_or(f64::NAN);
-            let inference = TiledInference::new(&plan).with_blend(NamedWindow::gaussian());
-            inference.run(&image, &mut [&mut model], vec![Target::new(&sink)], &SilentProgress)?;
-            least = least.min(cpu_secs().unwrap_or(f64::NAN) - before);
-        }
-        println!("{shape:?} tile {tile}: {least:.4}");
+    for (shape, tile) in MERGES {
+        println!("{shape:?} tile {tile}: {:.4}", merge_secs(shape, tile, REPEATS)?);
     }
     Ok(())
 }

@@ -1,13 +1,11 @@
 //! Where weight files are, and what they hold.
 
 use std::env;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use volkit_core::ArrayStore;
-use volkit_io::{KerasStore, SafetensorsStore, sha256_file};
+use volkit_io::{open_weights, sha256_file};
 use volkit_seg::ModelKind;
 
 use crate::args::ModelArgs;
@@ -19,8 +17,6 @@ const ORIGIN: &str = "SynthSeg's weights come with FreeSurfer (the folder 'model
                       SynthSeg repository of its authors (github.com/BBillot/SynthSeg, folder 'models' and its README)";
 /// Suffixes of weight files, the faster to load first.
 const SUFFIXES: [&str; 2] = ["safetensors", "h5"];
-/// First bytes of an HDF5 file.
-const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
 /// A file of weights, opened.
 pub(crate) struct ModelFile {
@@ -33,21 +29,10 @@ pub(crate) struct ModelFile {
 impl ModelFile {
     /// Opens a file; its content decides how it is read.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        let store: Box<dyn ArrayStore> =
-            if is_hdf5(&path)? { Box::new(KerasStore::open(&path)?) } else { Box::new(SafetensorsStore::open(&path)?) };
+        let store = open_weights(&path)?;
         let kind = ModelKind::recognise(store.as_ref()).with_context(|| path.display().to_string())?;
         let sha256 = sha256_file(&path)?;
         Ok(Self { path, sha256, kind, store })
-    }
-}
-
-fn is_hdf5(path: &Path) -> Result<bool> {
-    let mut start = [0; HDF5_SIGNATURE.len()];
-    let mut file = File::open(path).with_context(|| format!("{}: can not read", path.display()))?;
-    match file.read_exact(&mut start) {
-        Ok(()) => Ok(start == HDF5_SIGNATURE),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("{}: can not read", path.display())),
     }
 }
 
@@ -141,20 +126,4 @@ fn user_folder() -> Option<PathBuf> {
         of("XDG_DATA_HOME").or_else(|| Some(of("HOME")?.join(".local/share")))?
     };
     Some(data.join("volkit/models"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_hdf5;
-
-    #[test]
-    fn signatures() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        std::fs::write(&path, "abc").unwrap();
-        assert!(!is_hdf5(&path).unwrap());
-        std::fs::write(&path, b"\x89HDF\r\n\x1a\nrest").unwrap();
-        assert!(is_hdf5(&path).unwrap());
-        assert!(is_hdf5(&folder.path().join("b")).is_err());
-    }
 }

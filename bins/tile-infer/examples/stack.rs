@@ -1,18 +1,20 @@
 //! Writes a row-major `.npy` of f32, `[channels, height, width]`, of numbers that look random, a few rows at a time:
-//! `cargo run --release -p tile-infer --example stack -- OUT.npy 16 9344 7000`.
+//! `cargo run --release -p tile-infer --example stack -- OUT.npy 16 9344 7000`. With one more name it writes weights of the
+//! network 16-32-64-32-1 there, from a seed: `.. 7000 net.safetensors`.
 
 use volkit_core::{Affine, BoxError, DType, Region, VolumeMeta};
 use volkit_io::WriteOptions;
+use volkit_psi::SimpleUNet;
 
 fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [path, sizes @ ..] = arguments.as_slice() else {
-        return Err("usage: stack OUT.npy CHANNELS HEIGHT WIDTH".into());
+    let [path, channels, height, width, weights @ ..] = arguments.as_slice() else {
+        return Err("usage: stack OUT.npy CHANNELS HEIGHT WIDTH [NET.safetensors]".into());
     };
-    let sizes: Vec<usize> = sizes.iter().map(|size| size.parse()).collect::<Result<_, _>>()?;
-    let &[channels, height, width] = sizes.as_slice() else {
-        return Err("usage: stack OUT.npy CHANNELS HEIGHT WIDTH".into());
-    };
+    let (channels, height, width): (usize, usize, usize) = (channels.parse()?, height.parse()?, width.parse()?);
+    if let Some(weights) = weights.first() {
+        volkit_io::write_safetensors(weights, &SimpleUNet::initial_weights(&SimpleUNet::CHANNELS, 1)?)?;
+    }
     let meta = VolumeMeta::new([width, height, channels], DType::F32, Affine::IDENTITY)?;
     let sink = volkit_io::create_array(path, &meta, &WriteOptions::new())?;
     let mut state = 1u64;

@@ -18,19 +18,23 @@ use volkit_kernels::Mode;
     version,
     after_help = "Examples:\n  tile-infer --input stack.npy --output mean.npy --model mean\n  \
     tile-infer --input stack.npy --output height.npy --model net.safetensors --threads 8\n  \
+    tile-infer --input 'frame*.bmp' --output height.tif --model net.pt\n  \
     tile-infer --input scan.nii.gz --output out.nii --model identity --tile-size 96 --tile-overlap 24 --window hann\n  \
     tile-infer --input stack.npy --output mean.npy --model mean --max-memory 2GB --estimate\n  \
     tile-infer --input stack.zarr --output height.zarr --model net.safetensors --shard 3/16 --resume"
 )]
 pub(crate) struct Args {
-    /// Image to read: .npy (row-major), .raw, .zarr, .h5 (or `NAME.h5:/path/in/file`), NIfTI or MGH
+    /// Image to read: .npy (row-major), .raw, .zarr, .h5 (or `NAME.h5:/path/in/file`), NIfTI or MGH, or a stack of
+    /// pictures (.bmp, .png, .tif), one a channel, as 'frame*.bmp'; numbers in names count as numbers
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Image to write, f32: .npy, .raw, .zarr, .h5, .nii, .mgh; HDF5 and compressed files can not be resumed
+    /// Image to write, f32 (numbers of channels: u8 or u16): .npy, .raw, .zarr, .h5, .nii, .mgh, .tif, and for
+    /// numbers .png and .bmp ('height*.tif' for several channels); HDF5, PNG, BMP and compressed files can not be resumed
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What runs on each tile: `identity`, `mean` over the channels, or a .safetensors file with a chain of 3 x 3
-    /// convolutions and `ReLU` between them, under PyTorch's names (2-D images)
+    /// What runs on each tile: `identity`, `mean` over the channels, or a file: a chain of 3 x 3 convolutions with `ReLU`
+    /// between them under PyTorch's names (.safetensors, .pt, .pth; 2-D images), a MeshNet (.safetensors) or SynthSeg (.h5)
+    /// network for volumes in its orientation and intensities, an ONNX network (.onnx, in builds with the feature `onnx`)
     #[arg(long, value_name = "identity|mean|FILE")]
     pub(crate) model: String,
     /// How sums of convolutions are computed: exact gives the bits of the whole image with --window crop; strict and
@@ -40,8 +44,9 @@ pub(crate) struct Args {
     /// Threads of the model; 0 for all cores. The result does not depend on it
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
-    /// Samples of a tile: one number for all axes, or one per axis [default: 512; for models that see one sample at a
-    /// time, as identity and mean do, whole rows of about 512 x 512 samples, unless overlap or window are given]
+    /// Samples of a tile: one number for all axes, or one per axis [default: 512; where overlaps
+    /// are discarded at most 512, as little as takes no more tiles; for models that see one sample at a time, as identity and
+    /// mean do, whole rows of about 512 x 512 samples, unless overlap or window are given]
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',')]
     pub(crate) tile_size: Option<Vec<usize>>,
     /// Samples by which neighbouring tiles overlap: one number for all axes, or one per axis [default: the least that is
@@ -75,6 +80,12 @@ pub(crate) struct Args {
     /// Tiles where this volume is 0 are not run and stay 0; same axes as the image, any resolution
     #[arg(long, value_name = "FILE")]
     pub(crate) mask: Option<PathBuf>,
+    /// The model sees value * A + B, as `0.00392156862,0` for images of 0 to 255 [default: 1,0]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', allow_negative_numbers = true)]
+    pub(crate) intensity: Option<Vec<f32>>,
+    /// Writes the number of the largest channel of each sample instead of the channels
+    #[arg(long)]
+    pub(crate) argmax: bool,
     /// Keeps NaN and infinity of the model and counts them; else they are an error
     #[arg(long)]
     pub(crate) keep_nan: bool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use volkit_core::{Affine, BoxError, DType, VolumeMeta, VolumeSource};
+use volkit_core::{Affine, BoxError, DType, OutputSpec, Scale, VolumeMeta, VolumeSource};
 use volkit_io::{Header, ReadOptions, split_data_set};
 
 use crate::args::Args;
@@ -42,8 +42,18 @@ impl Input {
         self.source.meta().shape().get(self.n_axes).copied().unwrap_or(1)
     }
 
-    /// What the output looks like: the axes of the image, with other channels.
-    pub(crate) fn output_meta(&self, channels: usize) -> Result<VolumeMeta, BoxError> {
+    /// What the output looks like: the axes of the image with the model's channels, or with one of their numbers.
+    pub(crate) fn output_meta(&self, model: &OutputSpec, argmax: bool) -> Result<VolumeMeta, BoxError> {
+        let (channels, dtype) = match model.channels {
+            channels if !argmax => (channels, DType::F32),
+            ..=256 => (1, DType::U8),
+            _ => (1, DType::U16),
+        };
+        let Scale { numerator, denominator } = model.scale;
+        if numerator != denominator {
+            let what = "the model changes the size of the image, which only the library does (volkit-tile)";
+            return Err(format!("{what}: {numerator} samples for {denominator}").into());
+        }
         let meta = self.source.meta();
         let mut shape = meta.shape().to_vec();
         match shape.get_mut(self.n_axes) {
@@ -51,7 +61,7 @@ impl Input {
             None if channels > 1 => shape.push(channels),
             None => {}
         }
-        Ok(VolumeMeta::new(shape, DType::F32, *meta.affine())?)
+        Ok(VolumeMeta::new(shape, dtype, *meta.affine())?)
     }
 
     /// What the image's file says beside its voxels.
@@ -70,6 +80,15 @@ pub(crate) fn open_mask(path: &Path, args: &Args) -> Result<Box<dyn VolumeSource
     }
 }
 
+/// The files that a path names: several for a stack of pictures.
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, BoxError> {
+    #[cfg(feature = "stacks")]
+    if Kind::of(path) == Kind::Stack {
+        return Ok(volkit_io::stack_files(path)?);
+    }
+    Ok(vec![split_data_set(path).0])
+}
+
 /// `NAME` with something behind it.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -84,6 +103,9 @@ pub(crate) enum Kind {
     Raw,
     Zarr,
     Hdf5,
+    /// Pictures, one a channel.
+    #[cfg(feature = "stacks")]
+    Stack,
     /// NIfTI, MGH and what else there is.
     Volume,
 }
@@ -97,6 +119,8 @@ impl Kind {
             Some("raw" | "bin") => Self::Raw,
             Some("zarr") => Self::Zarr,
             Some("h5" | "hdf5" | "hdf") => Self::Hdf5,
+            #[cfg(feature = "stacks")]
+            _ if volkit_io::is_picture(&file) => Self::Stack,
             _ => Self::Volume,
         }
     }
@@ -110,7 +134,7 @@ impl Kind {
     /// Whether an output can be gone on with by another process.
     pub(crate) fn can_resume(self, path: &Path) -> bool {
         let name = path.to_string_lossy().to_ascii_lowercase();
-        self != Self::Hdf5 && ![".gz", ".mgz", ".npz"].iter().any(|suffix| name.ends_with(suffix))
+        self != Self::Hdf5 && ![".gz", ".mgz", ".npz", ".png", ".bmp"].iter().any(|suffix| name.ends_with(suffix))
     }
 }
 
@@ -126,6 +150,8 @@ fn open(path: &Path, kind: Kind, args: &Args) -> Result<(Box<dyn VolumeSource>, 
             let meta = VolumeMeta::new(shape, args.raw_dtype, Affine::IDENTITY)?;
             (volkit_io::open_raw(path, &meta, args.raw_offset, &options)?, Header::None)
         }
+        #[cfg(feature = "stacks")]
+        Kind::Stack => (volkit_io::open_stack(&files_of(path)?, &options)?, Header::None),
         Kind::Zarr | Kind::Hdf5 | Kind::Volume => {
             let source = volkit_io::open(path, &options)?;
             let header = source.info().header.clone();

@@ -5,6 +5,8 @@ mod args;
 mod files;
 mod journal;
 mod model;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod output;
 mod run;
 

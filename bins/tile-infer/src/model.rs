@@ -3,14 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use volkit_core::{BoxError, Predictor, PredictorSpec};
-use volkit_io::{SafetensorsStore, sha256_file};
+use volkit_core::{ArrayStore, BoxError, Predictor, PredictorSpec};
+use volkit_io::{open_weights, sha256_file};
 use volkit_kernels::{ConvOptions, Isa, Threads};
 use volkit_psi::{GraphPredictor, SimpleUNet};
+#[cfg(feature = "seg")]
+use volkit_seg::{ModelKind, NetworkBuild, TilePredictor};
 use volkit_tile::{ModelMemory, Pointwise};
 
 use crate::args::Args;
 use crate::files::Input;
+#[cfg(feature = "onnx")]
+use crate::onnx::OnnxModel;
 
 /// Models that are all the same, one a worker.
 pub(crate) struct Model {
@@ -22,24 +26,21 @@ pub(crate) struct Model {
 
 /// What is known about the memory of a model.
 enum Kind {
-    Pointwise,
+    /// Nothing, or that there is none.
+    Other,
     Graph(Box<GraphPredictor>),
+    #[cfg(feature = "seg")]
+    Seg(Box<TilePredictor>),
 }
 
 impl Model {
     /// Opens the model of the command line.
     pub(crate) fn open(args: &Args, input: &Input) -> Result<Self, BoxError> {
         let (channels, n_axes) = (input.channels(), input.n_axes);
-        let pointwise = match args.model.as_str() {
-            "identity" => Some(Pointwise::identity(channels, n_axes)),
-            "mean" => Some(Pointwise::mean(channels, n_axes)),
-            _ => None,
-        };
-        let model = if let Some(model) = pointwise {
-            let workers = (0..args.workers).map(|_| Box::new(model.clone()) as Box<dyn Predictor>).collect();
-            Self { workers, kind: Kind::Pointwise, identity: args.model.clone() }
-        } else {
-            Self::from_file(args).map_err(|error| in_file(&args.model, error))?
+        let model = match args.model.as_str() {
+            "identity" => Self::new(args, Kind::Other, args.model.clone(), || Pointwise::identity(channels, n_axes)),
+            "mean" => Self::new(args, Kind::Other, args.model.clone(), || Pointwise::mean(channels, n_axes)),
+            _ => Self::from_file(args, n_axes).map_err(|error| in_file(&args.model, error))?,
         };
         let spec = model.spec();
         if spec.input_channels != channels || spec.n_spatial_axes != n_axes {
@@ -47,7 +48,15 @@ impl Model {
             let what = format!("takes {c} channels and {n} spatial axes, the image has {channels} and {n_axes}");
             return Err(format!("--model {}: {what}", args.model).into());
         }
+        if spec.outputs.len() != 1 {
+            return Err(format!("--model {}: {} outputs, one can be written", args.model, spec.outputs.len()).into());
+        }
         Ok(model)
+    }
+
+    fn new<P: Predictor + 'static>(args: &Args, kind: Kind, identity: String, make: impl Fn() -> P) -> Self {
+        let workers = (0..args.workers).map(|_| Box::new(make()) as Box<dyn Predictor>).collect();
+        Self { workers, kind, identity }
     }
 
     pub(crate) fn spec(&self) -> &PredictorSpec {
@@ -62,24 +71,43 @@ impl Model {
                 let activations = model.activation_bytes([height, width])?;
                 ModelMemory::new(model.weight_bytes(), 0).with_workspace_bytes(activations)
             }
+            #[cfg(feature = "seg")]
+            (Kind::Seg(model), &[depth, height, width]) => {
+                ModelMemory::default().with_workspace_bytes(model.workspace_bytes([depth, height, width])?)
+            }
             _ => ModelMemory::default(),
         })
     }
 
-    fn from_file(args: &Args) -> Result<Self, BoxError> {
+    fn from_file(args: &Args, n_axes: usize) -> Result<Self, BoxError> {
         let path = Path::new(&args.model);
-        let suffix = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        if suffix != "safetensors" {
-            return Err("no model: identity, mean, or a file .safetensors".into());
+        if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx")) {
+            return Self::from_onnx(args, path, n_axes);
         }
-        let store = SafetensorsStore::open(path)?;
-        let options = ConvOptions::new(Isa::detect()).with_mode(args.mode);
-        let net = SimpleUNet::from_store(&store, options)?;
-        let threads = Arc::new(Threads::new(args.threads));
-        let model = || net.predictor().with_threads(Arc::clone(&threads));
-        let workers = (0..args.workers).map(|_| Box::new(model()) as Box<dyn Predictor>).collect();
+        let store = open_weights(path)?;
         let identity = format!("{} {}", sha256_file(path)?, args.mode);
-        Ok(Self { workers, kind: Kind::Graph(Box::new(model())), identity })
+        let options = ConvOptions::new(Isa::detect()).with_mode(args.mode);
+        let threads = Arc::new(Threads::new(args.threads));
+        #[cfg(feature = "seg")]
+        if ModelKind::recognise(store.as_ref()).is_ok() {
+            let net = TilePredictor::from_store(store.as_ref(), &NetworkBuild::new().with_conv(options))?;
+            let net = net.with_threads(threads);
+            return Ok(Self::new(args, Kind::Seg(Box::new(net.clone())), identity, || net.clone()));
+        }
+        let net = SimpleUNet::from_store(store.as_ref() as &dyn ArrayStore, options)?;
+        let model = || net.predictor().with_threads(Arc::clone(&threads));
+        Ok(Self::new(args, Kind::Graph(Box::new(model())), identity, model))
+    }
+
+    #[cfg(feature = "onnx")]
+    fn from_onnx(args: &Args, path: &Path, n_axes: usize) -> Result<Self, BoxError> {
+        let net = OnnxModel::open(path, &crate::run::tile_sizes(args, n_axes)?)?;
+        Ok(Self::new(args, Kind::Other, sha256_file(path)?, || net.clone()))
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn from_onnx(_args: &Args, _path: &Path, _n_axes: usize) -> Result<Self, BoxError> {
+        Err("ONNX networks need a build with the feature `onnx`".into())
     }
 }
 

@@ -95,7 +95,7 @@ impl<'a> Target<'a> {
         }
         if !self.kind.can_resume(output) {
             if *resume {
-                let what = "such a file can not be resumed; choose .npy, .raw, .nii or .zarr";
+                let what = "such a file can not be resumed; choose .npy, .raw, .nii, .tif or .zarr";
                 return Err(format!("{}: {what}", output.display()).into());
             }
             return Ok(Begun { sink: self.create(input, None)?, journal: None, rows_done: 0 });
@@ -154,6 +154,11 @@ impl<'a> Target<'a> {
             Kind::Hdf5 => {
                 options.chunk = self.chunk.as_ref().map(|chunk| chunk.iter().rev().copied().collect());
                 volkit_io::create(path, meta, None, &options)?
+            }
+            #[cfg(feature = "stacks")]
+            Kind::Stack => {
+                let channels = meta.shape().get(2).copied().unwrap_or(1);
+                volkit_io::create_stack(&volkit_io::stack_names(path, channels)?, meta, &options)?
             }
             Kind::Volume => volkit_io::create(path, meta, Some(input.header()), &options)?,
         })

@@ -7,8 +7,8 @@ use serde::Serialize;
 use volkit_bench::{Display, anonymous_bytes, cpu_secs, peak_bytes};
 use volkit_core::{BoxError, Predictor, VolumeSource};
 use volkit_tile::{
-    AxisPlan, AxisSpec, BatchSize, Blend, InferReport, Inset, MemoryEstimate, NamedWindow, NotFinite, Skip, SmallAxis,
-    Target, TilePlan, TiledInference,
+    Argmax, AxisPlan, AxisSpec, BatchSize, Blend, InferReport, Inset, MemoryEstimate, NamedWindow, NotFinite, Skip,
+    SmallAxis, Target, TilePlan, TiledInference,
 };
 
 use crate::args::{Args, Batch};
@@ -112,9 +112,9 @@ pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
     let mask = args.mask.as_ref().map(|path| files::open_mask(path, args)).transpose()?;
     let memory = model.memory(&plan.input_shape())?;
     let spec = model.spec().clone();
-    let target = output::Target::new(args, input.output_meta(spec.outputs[0].channels)?, input.n_axes)?;
+    let target = output::Target::new(args, input.output_meta(&spec.outputs[0], args.argmax)?, input.n_axes)?;
     let inference =
-        inference(args, &plan, blend, mask.as_deref()).with_model_memory(memory).with_plane_step(target.plane_step());
+        inference(args, &plan, blend, mask.as_deref())?.with_model_memory(memory).with_plane_step(target.plane_step());
     let estimate = inference.estimate(&spec, model.workers.len())?;
     let mut report = report(&plan, &window, &estimate, [shape_of(&input), target.shape()]);
     report.shard_planes = target.planes().map(|planes| [planes.start, planes.end]);
@@ -140,7 +140,9 @@ pub(crate) fn run(args: &Args, display: &Display) -> Result<Report, BoxError> {
     };
     let mut inference = inference.with_rows_done(rows_done).on_commit(commit);
     inference.planes = target.planes();
-    let done = inference.run(input.source.as_ref(), &mut models, vec![Target::new(sink.as_ref())], display)?;
+    let target = Target::new(sink.as_ref());
+    let target = if args.argmax { target.with_reduce(Argmax) } else { target };
+    let done = inference.run(input.source.as_ref(), &mut models, vec![target], display)?;
     sink.finish()?;
     if let Some(journal) = journal {
         journal.remove()?;
@@ -169,6 +171,10 @@ fn setup(args: &Args, input: Input, model: Model) -> Result<Setup, BoxError> {
         let plan = TilePlan::for_pointwise(&shape, DEFAULT_TILE * DEFAULT_TILE)?;
         return Ok(Setup { input, plan, blend, window, model });
     }
+    if let (Some(radius), "crop", None, None) = (&radius, window.as_str(), &args.tile_size, &args.tile_overlap) {
+        let plan = TilePlan::for_receptive_field(&shape, &vec![DEFAULT_TILE; shape.len()], radius, 1)?;
+        return Ok(Setup { input, plan, blend, window, model });
+    }
     let tile = tile_sizes(args, shape.len())?;
     let overlap = match (&args.tile_overlap, &radius, window.as_str()) {
         (Some(overlap), _, _) => per_axis("tile-overlap", overlap, shape.len())?,
@@ -193,7 +199,7 @@ fn inference<'a>(
     plan: &'a TilePlan,
     blend: Blend,
     mask: Option<&'a dyn VolumeSource>,
-) -> TiledInference<'a> {
+) -> Result<TiledInference<'a>, BoxError> {
     let batch = match (args.batch, args.max_memory) {
         (Some(Batch::Fixed(n)), _) => BatchSize::Fixed(n),
         (None, None) => BatchSize::Fixed(1),
@@ -201,26 +207,36 @@ fn inference<'a>(
     };
     let not_finite = if args.keep_nan { NotFinite::Keep } else { NotFinite::Refuse };
     let inference = TiledInference::new(plan).with_blend(blend).with_batch(batch).with_not_finite(not_finite);
-    match mask {
+    let inference = match args.intensity.as_deref() {
+        None => inference,
+        Some(&[scale, offset]) => inference.with_intensity(scale, offset),
+        Some(other) => return Err(format!("--intensity takes A,B, got {} numbers", other.len()).into()),
+    };
+    Ok(match mask {
         Some(mask) => inference.with_skip(Skip::new().with_mask(mask)),
         None => inference,
-    }
+    })
 }
 
 /// Everything that the result depends on.
 fn identity(args: &Args, plan: &TilePlan, window: &str, model: &str) -> Result<Vec<String>, BoxError> {
     let stamp = |path: &std::path::Path| -> Result<String, BoxError> {
-        let failed = |error| format!("{}: {error}", path.display());
-        let (file, data_set) = volkit_io::split_data_set(path);
-        let metadata = std::fs::metadata(&file).map_err(failed)?;
-        let file = std::fs::canonicalize(&file).map_err(failed)?;
-        Ok(format!("{} {data_set:?} {} {:?}", file.display(), metadata.len(), metadata.modified().ok()))
+        let mut stamps = format!("{:?}", volkit_io::split_data_set(path).1);
+        for file in files::files_of(path)? {
+            let failed = |error| format!("{}: {error}", file.display());
+            let metadata = std::fs::metadata(&file).map_err(failed)?;
+            let place = std::fs::canonicalize(&file).map_err(failed)?;
+            stamps += &format!(" {} {} {:?}", place.display(), metadata.len(), metadata.modified().ok());
+        }
+        Ok(stamps)
     };
     let mask = args.mask.as_deref().map(stamp).transpose()?.unwrap_or_default();
     let shard = format!("{:?}", args.shard);
     let raw = format!("{:?} {} {}", args.raw_shape, args.raw_dtype, args.raw_offset);
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Ok(vec![version, stamp(&args.input)?, mask, raw, format!("{plan:?}"), window.to_owned(), model.to_owned(), shard])
+    let values = format!("{:?} {}", args.intensity, args.argmax);
+    let plan = format!("{plan:?}");
+    Ok(vec![version, stamp(&args.input)?, mask, raw, plan, window.to_owned(), model.to_owned(), shard, values])
 }
 
 /// `[C, s0, ..]`, as it is printed.

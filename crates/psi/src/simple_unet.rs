@@ -1,11 +1,11 @@
 //! The benchmark network: a chain of 3 x 3 convolutions with `ReLU` between them.
 
-use volkit_core::{Array, ArrayStore, MemoryStore};
+use volkit_core::{Array, ArrayStore, MemoryStore, natural_order};
 use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Graph, GraphBuilder, Mode};
 
 use crate::PsiError;
 use crate::graph_predictor::{GraphPredictor, RowAxis};
-use crate::state_dict::{natural_order, tensor};
+use crate::state_dict::tensor;
 
 /// Taps of a kernel along each axis.
 const TAPS: usize = 3;

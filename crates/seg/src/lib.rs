@@ -9,6 +9,7 @@
 //! |---|---|
 //! | networks | [`open_model`], [`NetworkBuild`], [`NetPath`], [`Segmenter`], [`SegmentOptions`], [`Segmentation`], [`ModelInfo`], [`ModelKind`] |
 //! | MeshNet | [`MeshNet`], [`MeshNetConfig`], [`Conformed`], [`Decisions`] |
+//! | tiles | [`TilePredictor`] |
 //! | labels | [`LabelTable`], [`Label`], [`TableFormat`], [`subcortical`] |
 //! | volumes | [`LabelVolume`], [`VolumesCsv`], [`counted_volumes`], [`subject_name`] |
 //! | `SynthSeg` whole | [`SynthSeg`], [`SynthSegOptions`], [`SynthSegOutput`], [`PreparedScan`] |
@@ -33,6 +34,7 @@ mod report;
 mod scan;
 mod segmenter;
 mod synthseg;
+mod tile_predictor;
 mod volumes;
 
 pub use conform::{CONFORMED_SIZE, Conformed, ConformedVoxels};
@@ -57,6 +59,7 @@ pub use synthseg::{
     SynthSegCsv, SynthSegOptions, SynthSegOutput, Tissues, brain_mask, labels_on_grid, parcels, postprocess,
     preprocess, qc_groups, qc_header, qc_input, qc_row, qc_scores,
 };
+pub use tile_predictor::TilePredictor;
 pub use volumes::{LabelVolume, VolumesCsv, counted_volumes, subject_name};
 
 #[cfg(doctest)]

@@ -69,13 +69,14 @@ impl TilePlan {
 
     /// The plan with the smallest overlap at which overlap-discard equals direct inference: `O = 2 R` for a model whose
     /// outputs depend on `radius` samples on each side. Starts are multiples of `align`, the model's total stride, and
-    /// tiles shrink to images that are smaller.
+    /// tiles shrink to images that are smaller. Where `align` is 1, tiles have at most `tile` samples: they shrink to the
+    /// least length that takes no more of them, so that little is computed twice.
     ///
     /// ```
     /// use volkit_tile::TilePlan;
     /// // Four convolutions of 3 x 3.
     /// let plan = TilePlan::for_receptive_field(&[9344, 7000], &[512, 512], &[4, 4], 1)?;
-    /// assert_eq!(plan.n_tiles(), 19 * 14);
+    /// assert_eq!((plan.n_tiles(), plan.input_shape()), (19 * 14, vec![500, 508]));
     /// # Ok::<(), volkit_tile::TileError>(())
     /// ```
     ///
@@ -91,10 +92,12 @@ impl TilePlan {
             let wanted = tile.len().to_string();
             return Err(TileError::Rank { what: "the receptive radius", got: radius.len(), wanted });
         }
-        let spec = |(&tile, &radius): (&usize, &usize)| {
-            AxisSpec::new(tile, 2 * radius).with_align(align).with_small(SmallAxis::Shrink)
+        let spec = |(axis, (&tile, &radius)): (usize, (&usize, &usize))| {
+            let (length, overlap) = (shape.get(axis).copied().unwrap_or(0), 2 * radius);
+            let tile = if align == 1 { least_tile(length, tile, overlap) } else { tile };
+            AxisSpec::new(tile, overlap).with_align(align).with_small(SmallAxis::Shrink)
         };
-        Self::new(shape, &tile.iter().zip(radius).map(spec).collect::<Vec<_>>())
+        Self::new(shape, &tile.iter().zip(radius).enumerate().map(spec).collect::<Vec<_>>())
     }
 
     /// The plan of a model without a neighbourhood: tiles of whole rows (planes, where these are small) of about
@@ -210,4 +213,13 @@ impl TilePlan {
         }
         Ok(())
     }
+}
+
+/// The shortest tile that covers an axis with as many tiles as `tile` takes.
+fn least_tile(length: usize, tile: usize, overlap: usize) -> usize {
+    if length <= tile || tile <= overlap {
+        return tile;
+    }
+    let n_tiles = (length - tile).div_ceil(tile - overlap) + 1;
+    (length - overlap).div_ceil(n_tiles) + overlap
 }

@@ -29,12 +29,13 @@ fn messages_name_what_is_wrong() {
         ("--input in.npy --output o.npy --model mean --spatial-axes 4", "does not have 4 spatial axes"),
         ("--input in.npy --output o.npy --model mean --max-memory 1kB", "1000 are allowed"),
         ("--input in.npy --output in.npy --model mean", "in.npy: exists already"),
-        ("--input in.npy --output o.npy --model net.xyz", "--model net.xyz: no model"),
+        ("--input in.npy --output o.npy --model net.xyz", "net.xyz: no such file"),
         ("--input in.npy --output o.npy --model text.safetensors", "text.safetensors"),
         ("--input in.npy --output o.npy --model net.safetensors --mode exact --spatial-axes 1", "net.safetensors"),
         ("--input in.npy --output o.npy --model mean --shard 0/4", "--shard needs a .zarr output"),
         ("--input in.npy --output o.zarr --model mean --shard 0/4 --overwrite", "exclude each other"),
         ("--input in.npy --output o.h5 --model mean --resume", "can not be resumed"),
+        ("--input in.npy --output o.npy --model mean --intensity 1", "--intensity takes A,B"),
         ("--input in.npy --output no/o.npy --model mean", "no/o.npy"),
         ("--input in.npy --output o.xyz --model mean", "no format to write has this suffix"),
         ("--input in.npy --output o.nii.gz --model mean --resume", "can not be resumed"),
@@ -66,4 +67,46 @@ fn values_that_are_not_finite() {
     let ran = bench.done(&format!("{command} --keep-nan --json"));
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["done"]["not_finite"].as_u64(), Some(1));
+    // The row before the bad tile was kept by the first run, and the next goes on from there.
+    let again = format!("{} --output p.npy", command.replace(" --output o.npy", ""));
+    assert_eq!(bench.run(&again).code, Some(1));
+    assert!(bench.listing().iter().any(|name| name == "p.npy.partial.journal"));
+    let ran = bench.done(&format!("{again} --keep-nan --resume --json"));
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["done"]["resumed_after_rows"].as_u64(), Some(1));
+    let [whole, resumed] = ["o.npy", "p.npy"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(whole == resumed, "the files differ");
+}
+
+#[test]
+fn an_image_of_nothing() {
+    let bench = Bench::new();
+    let mut header = b"\x93NUMPY\x01\0\x76\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 0, 20), }".to_vec();
+    header.resize(127, b' ');
+    header.push(b'\n');
+    std::fs::write(bench.path("none.npy"), header).unwrap();
+    let ran = bench.run("--input none.npy --output o.npy --model mean");
+    assert!(ran.code == Some(1) && ran.stderr.contains("length = 0: must be at least 1"), "{}", ran.stderr);
+    assert_eq!(bench.listing(), ["none.npy"]);
+}
+
+/// A limit on the size of files stands in for a full disk: the same calls fail, with another reason.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_takes_no_more_is_said_and_nothing_is_left_under_the_name() {
+    let bench = Bench::new();
+    bench.array("in.npy", &[1, 400, 400]);
+    let run = "--input in.npy --model identity --tile-size 64 --quiet";
+    bench.done(&format!("{run} --output whole.npy"));
+    let program = bench.command("").get_program().to_string_lossy().into_owned();
+    // 64 KiB, less than the array.
+    let script = format!("trap '' XFSZ; ulimit -f 128; exec {program} {run} --output o.npy");
+    let mut limited = std::process::Command::new("sh");
+    let ran = limited.arg("-c").arg(script).current_dir(bench.path("")).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() == Some(1) && said.contains("o.npy: can not write"), "{said}");
+    assert!(!bench.path("o.npy").exists());
+    bench.done(&format!("{run} --output o.npy --resume"));
+    let [whole, again] = ["whole.npy", "o.npy"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(whole == again, "the files differ");
 }

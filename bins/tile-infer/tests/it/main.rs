@@ -6,5 +6,7 @@ mod bench;
 mod networks;
 mod resume;
 mod runs;
+#[cfg(feature = "stacks")]
+mod stacks;
 #[cfg(feature = "stores")]
 mod stores;

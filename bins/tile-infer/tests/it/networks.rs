@@ -1,5 +1,9 @@
 //! Networks from files.
 
+use std::path::PathBuf;
+
+#[cfg(feature = "seg")]
+use volkit_core::{Array, MemoryStore};
 use volkit_io::write_safetensors;
 use volkit_psi::SimpleUNet;
 
@@ -43,4 +47,77 @@ fn another_image_is_refused() {
     assert!(ran.stderr.contains("takes 2 channels and 2 spatial axes, the image has 3 and 2"), "{}", ran.stderr);
     let ran = bench.run("--input in.npy --output o.npy --model net.onnx");
     assert!(ran.code == Some(1) && ran.stderr.contains("net.onnx"), "{}", ran.stderr);
+}
+
+fn fixture(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name).display().to_string()
+}
+
+#[test]
+fn a_state_dict_gives_what_the_same_safetensors_gives() {
+    let bench = with_net();
+    for model in ["net.pt", "net.safetensors"] {
+        let model_file = fixture(&format!("torch/{model}"));
+        bench.done(&format!("--input in.npy --model {model_file} --output {model}.npy --tile-size 50 --quiet"));
+    }
+    let [a, b] = ["net.pt.npy", "net.safetensors.npy"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(a == b && !a.is_empty());
+    let ran = bench.run(&format!("--input in.npy --model {} --output o.npy", fixture("torch/module.pt")));
+    assert!(ran.code == Some(1) && ran.stderr.contains("torch.nn.modules.container.Sequential"), "{}", ran.stderr);
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn onnx_networks_run_in_tiles() {
+    let bench = with_net();
+    let run = "--input in.npy --quiet --tile-overlap 8 --window crop";
+    bench.done(&format!("{run} --model {} --output ours.npy --tile-size 32", fixture("torch/net.safetensors")));
+    for (name, options) in [("net.onnx", "--tile-size 32 --workers 2"), ("fixed.onnx", "--tile-size 32 --batch 3")] {
+        bench.done(&format!("{run} --model {} --output {name}.npy {options}", fixture(&format!("onnx/{name}"))));
+        let [wanted, got] = ["ours.npy", &format!("{name}.npy")].map(|name| bench.load(name).to_real::<f32>().unwrap());
+        let most = wanted.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let error = got.iter().zip(&wanted).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(error <= 1e-6 * most, "{name}: {error:e}");
+    }
+    for (name, options, wanted) in [
+        ("fixed.onnx", "--tile-size 48", "--tile-size must be 32"),
+        ("half.onnx", "--tile-size 32 --tile-overlap 8", "1 samples for 2"),
+        ("net.onnx", "--spatial-axes 3", "spatial axes"),
+    ] {
+        let model = fixture(&format!("onnx/{name}"));
+        let ran = bench.run(&format!("--input in.npy --output o.npy --model {model} {options}"));
+        assert!(ran.code == Some(1) && ran.stderr.contains(wanted), "{name}: {}", ran.stderr);
+    }
+}
+
+#[cfg(feature = "seg")]
+#[test]
+fn a_mesh_net_in_tiles_gives_the_labels_of_the_whole_volume() {
+    let bench = Bench::new();
+    let mut store = MemoryStore::new();
+    let layer = |c_in: usize, c_out: usize, seed: usize| -> Vec<f32> {
+        (0..c_in * c_out * 27).map(|i| ((i * 37 + seed) % 101) as f32 / 200.0 - 0.25).collect()
+    };
+    store.insert("layers.0.weight", Array::new([4, 1, 3, 3, 3], layer(1, 4, 0)).unwrap());
+    store.insert("layers.0.bias", Array::new([4], vec![0.1f32, -0.1, 0.2, 0.0]).unwrap());
+    store.insert("layers.1.weight", Array::new([3, 4, 3, 3, 3], layer(4, 3, 5)).unwrap());
+    store.insert("layers.1.bias", Array::new([3], vec![0.0f32, 0.1, -0.1]).unwrap());
+    let layers = r#"{"activation":"relu","layers":[{"kernel":3,"dilation":1,"padding":1,"in":1,"out":4},
+        {"kernel":3,"dilation":2,"padding":2,"in":4,"out":3}]}"#;
+    store.set_metadata("config", layers);
+    write_safetensors(bench.path("mesh.safetensors"), &store).unwrap();
+    bench.array("scan.npy", &[1, 40, 30, 36]);
+    let run = "--input scan.npy --model mesh.safetensors --argmax --intensity 2,-1 --quiet";
+    bench.done(&format!("{run} --output whole.npy"));
+    let ran = bench.done(&format!("{run} --output tiles.npy --tile-size 16 --json"));
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    // Two layers reach 1 + 2 voxels: overlaps of 6.
+    assert_eq!((report["overlap"][0].as_u64(), report["window"].as_str()), (Some(6), Some("crop")));
+    let [whole, tiles] = ["whole.npy", "tiles.npy"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(whole == tiles, "the files differ");
+    let labels = bench.load("tiles.npy");
+    assert_eq!((labels.dtype(), labels.shape()), (volkit_core::DType::U8, &[36, 30, 40, 1][..]));
+    assert!(labels.to_real::<f32>().unwrap().contains(&2.0));
+    bench.done("--input scan.npy --model mesh.safetensors --output logits.npy --quiet");
+    assert_eq!(bench.load("logits.npy").shape(), &[36, 30, 40, 3]);
 }

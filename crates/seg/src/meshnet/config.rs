@@ -107,6 +107,13 @@ impl MeshNetConfig {
         self.layers.last().map_or(0, |layer| layer.c_out)
     }
 
+    /// Voxels on each side that a logit depends on; none where a norm makes it depend on all.
+    #[must_use]
+    pub fn receptive_radius(&self) -> Option<usize> {
+        let radius = self.layers.iter().map(|layer| layer.kernel / 2 * layer.dilation).sum();
+        (!self.instance_norm).then_some(radius)
+    }
+
     /// Most channels between layers.
     #[must_use]
     pub fn width(&self) -> usize {

@@ -60,6 +60,11 @@ impl PlaneSource for NormalisedPlanes<'_> {
         }
         Ok(())
     }
+
+    /// All that lies below the lower percentile, and around the scan.
+    fn background(&self, _input: usize) -> Option<Vec<f32>> {
+        Some(vec![0.0])
+    }
 }
 
 #[cfg(test)]

@@ -22,4 +22,5 @@ mod synthseg_proc;
 mod synthseg_proc_golden;
 mod synthseg_runs;
 mod synthseg_whole;
+mod tile_predictor;
 mod volumes;

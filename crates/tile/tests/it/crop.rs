@@ -55,3 +55,17 @@ fn blending_leaves_less_than_the_plain_average() {
     let monai = error(ImportanceMap::MonaiGaussian { sigma: vec![0.125] }.into());
     assert!(hann < monai && monai < constant && hann > 0.0, "{hann:e} {monai:e} {constant:e}");
 }
+
+#[test]
+fn tiles_shrink_as_far_as_their_number_allows() {
+    for (length, tile, radius) in [(1024, 512, 4), (1000, 100, 7), (513, 512, 0), (97, 96, 40), (60, 64, 3)] {
+        let plan = TilePlan::for_receptive_field(&[length], &[tile], &[radius], 1).unwrap();
+        let (n, least) = (plan.n_tiles(), plan.axes()[0].tile());
+        let plan_of = |tile: usize| TilePlan::new(&[length], &[AxisSpec::new(tile, 2 * radius)]).unwrap();
+        assert_eq!(n, plan_of(tile.min(length)).n_tiles(), "{length}");
+        assert_eq!(plan_of(least).n_tiles(), n, "{length}");
+        if n > 1 && least > 2 * radius + 1 {
+            assert!(plan_of(least - 1).n_tiles() > n, "{length}: {least}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What tiling alone costs.
+
+use volkit_bench::cpu_secs;
+use volkit_core::{BoxError, SilentProgress};
+use volkit_tile::{AxisSpec, NamedWindow, Pointwise, Target, TilePlan, TiledInference};
+
+use crate::{NullSink, noise, volume};
+
+/// Images and tiles that are measured.
+pub const MERGES: [(&[usize], usize); 3] = [(&[1024; 2], 512), (&[2048; 2], 512), (&[192; 3], 96)];
+
+/// The least CPU seconds of `repeats` runs of an identity through the Gaussian window, overlap 1/4, from memory into a sink
+/// that keeps nothing.
+///
+/// # Errors
+/// As the run; where the system does not tell CPU time.
+pub fn merge_secs(shape: &[usize], tile: usize, repeats: usize) -> Result<f64, BoxError> {
+    let now = || cpu_secs().ok_or("no CPU time");
+    let n = shape.iter().product::<usize>();
+    let image = volume(&[&[1], shape].concat(), noise(n, 1))?;
+    let plan = TilePlan::new(shape, &vec![AxisSpec::fraction(tile, 0.25); shape.len()])?;
+    let sink = NullSink::new(shape)?;
+    let mut model = Pointwise::identity(1, shape.len());
+    let mut least = f64::INFINITY;
+    for _ in 0..repeats {
+        let before = now()?;
+        let inference = TiledInference::new(&plan).with_blend(NamedWindow::gaussian());
+        inference.run(&image, &mut [&mut model], vec![Target::new(&sink)], &SilentProgress)?;
+        least = least.min(now()? - before);
+    }
+    Ok(least)
+}
