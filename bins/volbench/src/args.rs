@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use volkit_conformance::Suite;
 use volkit_kernels::Mode;
 
 use crate::bench_args::{CompareArgs, GateArgs, ReportArgs, RunArgs};
@@ -37,8 +39,9 @@ pub(crate) enum Command {
                         volbench conformance meshnet my-golden/meshnet --threads 4 --json report.json")]
 pub(crate) struct ConformanceArgs {
     /// Which results: `volume` (files), `geometry` (orientation, resampling, percentiles), `meshnet` or `synthseg`
-    /// (networks), `tiling` (sliding windows) or `splat` (Gaussian splatting)
-    #[arg(value_parser = ["volume", "geometry", "meshnet", "synthseg", "tiling", "splat"])]
+    /// (networks), `tiling` (sliding windows), `splat` (Gaussian splatting), `training` (optimisers) or `nn3d` (layers
+    /// with their gradients; skipped where this program was built without the feature `candle`)
+    #[arg(value_parser = PossibleValuesParser::new(Suite::ALL.map(Suite::name)))]
     pub(crate) suite: String,
     /// Folder with the expected results [default: `$VOLKIT_SHARED/golden/SUITE`, else golden/SUITE in a folder `shared`
     /// beside the repository that the current directory lies in; geometry is in golden/volume/geometry]

@@ -11,12 +11,14 @@ mod error;
 mod geometry;
 mod index;
 mod meshnet;
+mod nn3d;
 mod npy;
 mod report;
 mod splat;
 mod suite;
 mod synthseg;
 mod tiling;
+mod training;
 mod volume;
 
 pub use error::ConformanceError;

@@ -9,7 +9,7 @@ use volkit_kernels::Mode;
 
 use crate::check::Check;
 use crate::report::{CaseResult, SuiteReport};
-use crate::{ConformanceError, geometry, meshnet, splat, synthseg, tiling, volume};
+use crate::{ConformanceError, geometry, meshnet, nn3d, splat, synthseg, tiling, training, volume};
 
 /// A kind of golden folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,11 +27,24 @@ pub enum Suite {
     Tiling,
     /// Gaussian splatting: projections, pictures and gradients of scenes.
     Splat,
+    /// Optimisers, loss scaling, clipping and schedules.
+    Training,
+    /// Layers on volumes with their gradients; needs the feature `candle`.
+    Nn3d,
 }
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 6] = [Self::Volume, Self::Geometry, Self::MeshNet, Self::SynthSeg, Self::Tiling, Self::Splat];
+    pub const ALL: [Self; 8] = [
+        Self::Volume,
+        Self::Geometry,
+        Self::MeshNet,
+        Self::SynthSeg,
+        Self::Tiling,
+        Self::Splat,
+        Self::Training,
+        Self::Nn3d,
+    ];
 
     /// Name, as [`Suite::from_str`] reads it.
     #[must_use]
@@ -43,6 +56,8 @@ impl Suite {
             Self::SynthSeg => "synthseg",
             Self::Tiling => "tiling",
             Self::Splat => "splat",
+            Self::Training => "training",
+            Self::Nn3d => "nn3d",
         }
     }
 
@@ -56,6 +71,8 @@ impl Suite {
             Self::SynthSeg => "synthseg",
             Self::Tiling => "tiling",
             Self::Splat => "splat",
+            Self::Training => "training",
+            Self::Nn3d => "nn3d",
         }
     }
 }
@@ -142,6 +159,8 @@ pub fn run(
         Suite::SynthSeg => synthseg::run(folder, options, &mut cases)?,
         Suite::Tiling => tiling::run(folder, &mut cases)?,
         Suite::Splat => splat::run(folder, options, &mut cases)?,
+        Suite::Training => training::run(folder, &mut cases)?,
+        Suite::Nn3d => nn3d::run(folder, &mut cases)?,
     }
     Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
 }

@@ -5,6 +5,7 @@
 mod gradients;
 mod loss;
 mod scene;
+mod strategy;
 mod tensors;
 
 use std::path::{Path, PathBuf};
@@ -38,10 +39,10 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
         } else if tensors.has("pred") && tensors.has("target") {
             cases.case(name, || loss::check(&tensors, &threads).map(Outcome::from));
         } else if tensors.has("adam_param") {
-            cases.case(name, || {
-                Ok(Outcome::Skipped(
-                    "single steps of training are not public: the trainer is tested as a whole".to_owned(),
-                ))
+            cases.case(format!("{name}/adam"), || strategy::check_adam(&tensors).map(Outcome::from));
+            cases.case(format!("{name}/split"), || strategy::check_split(&tensors).map(Outcome::from));
+            cases.case(format!("{name}/relocation"), || {
+                Ok(Outcome::Skipped("there is no training by relocation (MCMC)".to_owned()))
             });
         } else {
             let wanted = "has none of the tensors 'render', 'pred' and 'adam_param'";

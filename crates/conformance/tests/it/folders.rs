@@ -13,7 +13,7 @@ fn suites_have_names() {
     let error = "volumes".parse::<Suite>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no suite is named 'volumes' (there are: volume, geometry, meshnet, synthseg, tiling, splat)"
+        "no suite is named 'volumes' (there are: volume, geometry, meshnet, synthseg, tiling, splat, training, nn3d)"
     );
 }
 
@@ -28,7 +28,8 @@ fn folders_and_indexes_that_can_not_be_read_are_errors() {
     }
     for suite in Suite::ALL {
         assert!(matches!(error(suite), ConformanceError::NoIndex { .. }));
-        let has_index = !matches!(suite, Suite::Geometry | Suite::SynthSeg | Suite::Tiling | Suite::Splat);
+        let has_index =
+            !matches!(suite, Suite::Geometry | Suite::SynthSeg | Suite::Tiling | Suite::Splat | Suite::Training);
         assert!(error(suite).to_string().contains("index.json") || !has_index);
     }
     std::fs::write(folder.path().join("index.json"), "{\"cases\": [").unwrap();

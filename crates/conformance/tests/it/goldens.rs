@@ -53,6 +53,21 @@ fn splat() {
     }
 }
 
+#[test]
+fn training() {
+    if let Some(folder) = golden(Suite::Training) {
+        passes(Suite::Training, &folder, 30);
+    }
+}
+
+#[cfg(feature = "candle")]
+#[test]
+fn nn3d() {
+    if let Some(folder) = golden(Suite::Nn3d) {
+        passes(Suite::Nn3d, &folder, 58);
+    }
+}
+
 /// The crops alone: a whole head takes a minute.
 #[test]
 fn meshnet_crops() {

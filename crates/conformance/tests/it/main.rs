@@ -5,9 +5,11 @@ mod folders;
 mod geometry;
 mod goldens;
 mod meshnet;
+mod nn3d;
 mod splat;
 mod synthseg;
 mod tiling;
+mod training;
 mod volume;
 
 use std::path::Path;

@@ -60,12 +60,42 @@ fn the_kind_of_a_file_follows_from_its_tensors() {
     write(&folder.path().join("d_scene.safetensors"), &[("render", &[1], one)]);
     std::fs::write(folder.path().join("e_broken.safetensors"), b"\xff\xff").unwrap();
     std::fs::write(folder.path().join("notes.txt"), b"not a case").unwrap();
-    let cases = cases(folder.path());
-    assert_eq!(cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>().len(), 5);
-    assert!(matches!(&cases[0].verdict, Verdict::Skipped(why) if why.contains("training")));
-    for (case, wanted) in cases[1..].iter().zip(["none of the tensors", "[B, H, W, 3]", "no text 'n'", "e_broken"]) {
+    let mut cases = cases(folder.path());
+    assert_eq!(cases.len(), 7);
+    let relocation = cases.remove(2);
+    assert!(matches!(&relocation.verdict, Verdict::Skipped(why) if why.contains("relocation")));
+    let wanted =
+        ["'adam_grads': missing", "'means': missing", "none of the tensors", "[B, H, W, 3]", "no text 'n'", "e_broken"];
+    for (case, wanted) in cases.iter().zip(wanted) {
         assert!(why(case).contains(wanted), "{}: {}", case.name, why(case));
     }
+}
+
+#[test]
+fn steps_of_training_by_hand() {
+    let verdicts = |moved_by: f32| {
+        let folder = tempfile::tempdir().unwrap();
+        // The first step of Adam is the rate against the sign; the rotation is none, so that a child moves by scale times
+        // normal numbers.
+        let arrays = [
+            ("adam_param", &[1, 2][..], vec![1.0f32, -2.0]),
+            ("adam_grads", &[1, 1, 2], vec![0.3, -5.0]),
+            ("adam_params_after", &[1, 1, 2], vec![1.0 - 1.6e-4 + moved_by, -2.0 + 1.6e-4]),
+            ("means", &[1, 3], vec![1.0, 2.0, 3.0]),
+            ("quats", &[1, 4], vec![2.0, 0.0, 0.0, 0.0]),
+            ("log_scales", &[1, 3], vec![0.0, 0.0, 2.0f32.ln()]),
+            ("logit_opacities", &[1], vec![0.0]),
+            ("split_normals", &[2, 1, 3], vec![1.0, -1.0, 0.5, 0.0, 0.0, -1.0]),
+            ("split_means", &[2, 3], vec![2.0, 1.0, 4.0, 1.0, 2.0, 1.0 + moved_by]),
+            ("split_log_scales", &[2, 3], [-1.6f32.ln(), -1.6f32.ln(), 1.25f32.ln()].repeat(2)),
+        ];
+        write(&folder.path().join("s.safetensors"), &arrays);
+        let cases = cases(folder.path());
+        assert_eq!(cases[0].name, "s/adam");
+        [is_ok(&cases[0]), is_ok(&cases[1])]
+    };
+    assert_eq!(verdicts(0.0), [true; 2]);
+    assert_eq!(verdicts(1e-4), [false; 2]);
 }
 
 #[test]
