@@ -15,6 +15,7 @@ import torch
 
 TILE = 16
 ALPHA_MIN, ALPHA_MAX, T_MIN, BLUR, NEAR, MARGIN = 1 / 255, 0.99, 1e-4, 0.3, 0.01, 0.3
+NEAR_GATE = 3e-4
 INPUTS = {"means": 3, "quats": 4, "log_scales": 3, "logit_opacities": 1, "colours": 3}
 
 
@@ -63,7 +64,15 @@ def lists(mean, radius, order, side):
     return tiles
 
 
-def render(p, pose, k, side):
+def at_a_gate(raw, after):
+    """Samples that rounding may bring to the other side of a gate: f32 gives an exponent of a sample a relative error of up to
+    NEAR_GATE, for the error of a splat's place on the image, 1e-5 pixels, is weighed with its steepness."""
+    close = lambda x, gate: (x / gate - 1).abs() < NEAR_GATE
+    return close(raw, ALPHA_MIN) | close(raw, ALPHA_MAX) | close(after, T_MIN)
+
+
+def render(p, pose, k, side, fragile=None):
+    """Colour, depth and alpha; `fragile`, a mask of splats, gets those that are blended into a pixel with a sample at a gate."""
     mean, conic, opacity, z, radius, seen = project(p, pose, k, side)
     with torch.no_grad():
         order = torch.argsort(z)
@@ -78,11 +87,15 @@ def render(p, pose, k, side):
         dx = x.T - (xs.reshape(-1, 1) + at % (side // TILE) * TILE)
         dy = y.T - (ys.reshape(-1, 1) + at // (side // TILE) * TILE)
         sigma = 0.5 * (a.T * dx * dx + c.T * dy * dy) + b.T * dx * dy
-        alpha = torch.clamp(o.T * torch.exp(-sigma), max=ALPHA_MAX)
+        raw = o.T * torch.exp(-sigma)
+        alpha = torch.clamp(raw, max=ALPHA_MAX)
         alpha = torch.where((sigma >= 0) & (alpha >= ALPHA_MIN), alpha, 0.0)
         after = torch.cumprod(1 - alpha, 1)
         before = torch.cat([ones, after[:, :-1]], 1)
         weight = torch.where(after > T_MIN, alpha * before, 0.0)
+        if fragile is not None:
+            pixels = at_a_gate(raw, after).any(1)
+            fragile[tiles[at][(raw[pixels] > ALPHA_MIN * (1 - NEAR_GATE)).any(0)]] = True
         pictures.append(torch.cat([weight @ features, weight.sum(1, keepdim=True)], 1))
     whole = torch.stack(pictures).reshape(side // TILE, side // TILE, TILE, TILE, 5)
     return whole.transpose(1, 2).reshape(side, side, 5)
@@ -95,6 +108,22 @@ def ask(child, text):
     if not line:
         raise SystemExit(f"splat-step ended with status {child.wait()}")
     return line
+
+
+def compare_gradients(inputs, mine, weight, pose, k, side):
+    """How far gradients are apart, ours, PyTorch's and PyTorch's in f64; then without the Gaussians that a gate is near."""
+    exact = {name: tensor.detach().double().requires_grad_() for name, tensor in inputs.items()}
+    fragile = torch.zeros(len(inputs["means"]), dtype=torch.bool)
+    torch.set_default_dtype(torch.float64)
+    (render(exact, pose.double(), k, side, fragile) * weight.double()).sum().backward()
+    torch.set_default_dtype(torch.float32)
+    print(f"  {fragile.sum()} Gaussians are in a pixel with a sample within {NEAR_GATE:.0e} of a gate")
+    print("  gradients, largest difference over largest number: ours - PyTorch, ours - f64, PyTorch - f64; the same without them")
+    for name, tensor in inputs.items():
+        a, b, c = mine[name].double(), tensor.grad.double(), exact[name].grad
+        pairs = [((x - y).abs() / c.abs().max()) for x, y in ((a, b), (a, c), (b, c))]
+        figures = [f"{pair.max():.1e}" for pair in pairs] + [f"{pair[~fragile].max():.1e}" for pair in pairs]
+        print(f"    {name}: {' '.join(figures[:3])}; {' '.join(figures[3:])}")
 
 
 def compare(args, n, side, out):
@@ -130,9 +159,8 @@ def compare(args, n, side, out):
     print(f"  ours keeps {bytes_each} bytes a Gaussian ({pairs} pairs of tile and splat)")
     off = (picture[..., :3].detach() - read("colour", side, side, 3)).abs()
     print(f"  pictures differ by {off.max():.1e} at most, {off.mean():.1e} in the mean")
-    for name, tensor in inputs.items():
-        mine = read(f"g_{name}", *tensor.shape)
-        print(f"  gradient of {name}: off by {(tensor.grad - mine).abs().max() / tensor.grad.abs().max():.1e} of the largest")
+    mine = {name: read(f"g_{name}", *tensor.shape) for name, tensor in inputs.items()}
+    compare_gradients(inputs, mine, weight, pose, k, side)
     child.stdin.close()
     child.wait()
 

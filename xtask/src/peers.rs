@@ -18,6 +18,7 @@ cargo xtask peers tiling [--size N,N,..] [--runs N] [--threads N] [--modes M,..]
 cargo xtask peers io [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers zarr [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers splat [--runs N] [--threads N] [--dir FOLDER]
+cargo xtask peers nn3d [--runs N] [--threads N] [--dir FOLDER]
 
 meshnet runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A
 B), and prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels
@@ -27,15 +28,18 @@ unet times forward passes of a SynthSeg network over an image of noise, engine a
 prints the medians, their ratios to ours, and how far the posteriors are apart.
 
 tiling times the network 16-32-64-32-1 over square images of noise, directly and tile by tile (tiles of 512, overlap
-128), beside PyTorch and MONAI's sliding window, all warm, and prints the same.
+128), beside PyTorch and MONAI's sliding window, all warm, and prints the same; then what tiling an identity costs both.
 
 io reads and writes .nii.gz files of 256^3 voxels, which it makes, with our `iotime`, nibabel and SimpleITK in turn.
 
-zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3) with our `zarrtime`,
+zarr reads and writes an array of 512^3 u16 in chunks of 64^3 (Zarr v3, zstd level 3; ours at level 1 too) with our `zarrtime`,
 zarr-python and tensorstore, in turn, and prints seconds of each run, the medians and their ratios to ours.
 
 splat times rendering and its gradients (10 000 Gaussians at 256 x 256, 50 000 at 512 x 512) in turn with a compositor in
 PyTorch that works tile by tile with automatic differentiation, and prints how far pictures and gradients are apart.
+
+nn3d times forward and backward passes of a convolution (24 -> 24 channels, 64^3) and of a U-Net (96 x 80 x 64, 8 to 128
+features, batch norm in training) in turn with PyTorch, and prints how far results and gradients are apart.
 
   --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
   --image FILE    the scan
@@ -48,7 +52,7 @@ PyTorch that works tile by tile with automatic differentiation, and prints how f
   --dir FOLDER    where Python's packages are kept (default: volkit/peers in $XDG_CACHE_HOME or ~/.cache)
 
 The first run creates a Python environment there (python3 with venv is needed) and installs what the comparison needs:
-for meshnet and splat 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
+for meshnet, splat and nn3d 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
 more for unet.";
 
 /// A comparison: its script in `xtask/peers` and what its Python needs.
@@ -115,6 +119,13 @@ const COMPARISONS: &[Comparison] = &[
         packages: &["torch", "numpy"],
         run: splat,
     },
+    Comparison {
+        name: "nn3d",
+        script: "nn3d.py",
+        modules: &["torch", "numpy", "safetensors"],
+        packages: &["torch", "numpy", "safetensors"],
+        run: nn3d,
+    },
 ];
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Outcome {
@@ -152,8 +163,9 @@ fn unet(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
 }
 
 fn tiling(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
-    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-tile", "--bin", "net-forward"]))?;
-    command.arg("--forward").arg(repo.target_dir()?.join("release/net-forward"));
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-tile", "--bins"]))?;
+    let release = repo.target_dir()?.join("release");
+    command.arg("--forward").arg(release.join("net-forward")).arg("--merge").arg(release.join("merge-cost"));
     let sizes = if options.size.is_empty() { "512,1024,2048" } else { &options.size };
     command.args(["--sizes", sizes, "--runs", options.runs_or("5"), "--modes", &options.modes]);
     process::run(&mut command)
@@ -178,6 +190,13 @@ fn splat(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
     process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-splat", "--bin", "splat-step"]))?;
     command.arg("--step").arg(repo.target_dir()?.join("release/splat-step"));
     command.args(["--runs", options.runs_or("3")]);
+    process::run(&mut command)
+}
+
+fn nn3d(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-nn3d", "--bin", "nn3d-step"]))?;
+    command.arg("--step").arg(repo.target_dir()?.join("release/nn3d-step"));
+    command.args(["--runs", options.runs_or("5")]).env("RAYON_NUM_THREADS", &options.threads);
     process::run(&mut command)
 }
 
