@@ -19,9 +19,10 @@ mod exact;
 mod measure;
 mod metrics;
 mod phantom;
+#[cfg(feature = "plot")]
+mod plot;
 #[cfg(feature = "testing")]
 mod program_run;
-mod random;
 mod report;
 mod series;
 mod serve;
@@ -44,15 +45,17 @@ pub use phantom::{AnimalCamera, AnimalPart, AnimalPhantom, AnimalPose, AnimalVie
 pub use phantom::{
     Grid, HEAD_TISSUES, HeadPhantom, Phantom, SeededMeshNet, SeededUNet, ShellsPhantom, Tissue, seeded_posteriors,
 };
+#[cfg(feature = "plot")]
+pub use plot::{Curve, LinePlot};
 #[cfg(feature = "testing")]
 pub use program_run::{ProgramFolder, ProgramRun};
-pub use random::Random;
 pub use report::{RunReport, StageTime};
 pub use series::{Series, record_in_turn};
 pub use serve::serve_runs;
 pub use shell::ShellCommand;
 pub use spread::Spread;
 pub use usage::{anonymous_bytes, cpu_secs, load_average, peak_bytes};
+pub use volkit_core::Random;
 pub use workload::{FnWorkload, RunPlan, Sample, Workload};
 
 #[cfg(doctest)]

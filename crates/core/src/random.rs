@@ -6,7 +6,7 @@
 /// advances by a fixed odd number and is hashed to 64 bits. It is meant for phantoms and test data, not for secrets.
 ///
 /// ```
-/// let mut random = volkit_bench::Random::new(0);
+/// let mut random = volkit_core::Random::new(0);
 /// assert_eq!(random.next_u64(), 0xE220_A839_7B1D_CDAF); // The first number of the published generator.
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
