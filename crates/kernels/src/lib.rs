@@ -6,6 +6,7 @@
 
 mod background;
 mod buffer;
+mod carve;
 mod conv;
 mod dense;
 mod error;
@@ -20,6 +21,7 @@ mod threads;
 mod vectorize;
 
 pub use buffer::{Buffer, Element};
+pub use carve::{Beyond, Carve, Silhouette};
 pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Mode};
 pub use dense::{
     ChannelMoments, Cores, Correlation, CorrelationShape, Filter, Interpolation, ParameterGradients, Pointwise,

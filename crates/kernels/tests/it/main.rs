@@ -1,5 +1,6 @@
 //! Integration tests of volkit-kernels.
 
+mod carve;
 mod conv;
 mod conv_errors;
 mod dense_conv;
