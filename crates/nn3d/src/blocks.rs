@@ -4,7 +4,7 @@ use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::{Module as _, ModuleT, VarBuilder};
 
 use crate::setters::setters;
-use crate::{BatchNorm, BatchNormConfig, Conv3d, Conv3dConfig, OpPath, Result, leaky_relu, relu};
+use crate::{BatchNorm, BatchNormConfig, Conv3d, Conv3dConfig, OpPath, Result};
 
 /// Settings of a [`DoubleConv3d`].
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +57,6 @@ impl DoubleConv3dConfig {
 pub struct DoubleConv3d {
     convs: [Conv3d; 2],
     norms: [BatchNorm; 2],
-    slope: f64,
 }
 
 impl DoubleConv3d {
@@ -69,12 +68,9 @@ impl DoubleConv3d {
         let mid = config.mid.unwrap_or(c_out);
         let same = Conv3dConfig::same([3; 3]).with_bias(config.bias).with_path(config.path);
         let conv = |c_in, c_out, name| Conv3d::new(c_in, c_out, [3; 3], same.clone(), &vb.pp(name));
-        let norm = |channels, name| BatchNorm::new(channels, config.norm.clone(), &vb.pp(name));
-        Ok(Self {
-            convs: [conv(c_in, mid, "0")?, conv(mid, c_out, "3")?],
-            norms: [norm(mid, "1")?, norm(c_out, "4")?],
-            slope: config.slope,
-        })
+        let rectified = config.norm.clone().with_rectifier(Some(config.slope));
+        let norm = |channels, name| BatchNorm::new(channels, rectified.clone(), &vb.pp(name));
+        Ok(Self { convs: [conv(c_in, mid, "0")?, conv(mid, c_out, "3")?], norms: [norm(mid, "1")?, norm(c_out, "4")?] })
     }
 }
 
@@ -82,8 +78,7 @@ impl ModuleT for DoubleConv3d {
     fn forward_t(&self, x: &Tensor, train: bool) -> CandleResult<Tensor> {
         let mut x = x.clone();
         for (conv, norm) in self.convs.iter().zip(&self.norms) {
-            let y = norm.forward_t(&conv.forward(&x)?, train)?;
-            x = if self.slope == 0.0 { relu(&y)? } else { leaky_relu(&y, self.slope)? };
+            x = norm.forward_t(&conv.forward(&x)?, train)?;
         }
         Ok(x)
     }

@@ -3,10 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage as _;
+use candle_core::op::BackpropOp;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, MetalStorage, Result, Shape, Storage, Tensor,
-    bail,
+    Var, bail,
 };
+
+use crate::tape;
 
 /// Gradients of the arguments; `None` for those that need none.
 pub(crate) type Gradients = Vec<Option<Tensor>>;
@@ -43,13 +46,24 @@ impl Outcome {
         match self {
             Self::Tensor(tensor) => Ok(tensor),
             Self::Cpu(storage, shape) => {
-                Ok(Tensor::from_storage(Storage::Cpu(storage), shape, candle_core::op::BackpropOp::none(), false))
+                Ok(Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), false))
+            }
+        }
+    }
+
+    /// As a tensor where a graph of candle begins.
+    pub(crate) fn into_leaf(self) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(Var::from_tensor(&tensor.detach())?.into_inner()),
+            Self::Cpu(storage, shape) => {
+                Ok(Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), true))
             }
         }
     }
 }
 
-/// The node `result = name(args)`, whose gradients of the arguments are `gradient(node)`.
+/// The node `result = name(args)`, whose gradients of the arguments are `gradient(node)`: on the tape where one runs, else
+/// in candle's graph.
 ///
 /// A tensor is returned as it is when no argument has a gradient; otherwise its storage is copied once, which is what a
 /// custom op of candle asks for. The storage of a kernel's result is moved.
@@ -61,6 +75,18 @@ where
     if !args.iter().any(|arg| arg.track_op()) {
         return result.into_tensor();
     }
+    if tape::is_running() {
+        tape::record(args, result, Box::new(gradient))
+    } else {
+        graph(name, args, result, gradient)
+    }
+}
+
+/// [`attach`] to candle's graph; at least one argument has a gradient.
+pub(crate) fn graph<G>(name: &'static str, args: &[&Tensor], result: Outcome, gradient: G) -> Result<Tensor>
+where
+    G: Fn(&Node<'_>) -> Result<Gradients> + Send + Sync + 'static,
+{
     let result = match result {
         // The storage is handed over whole, so it must hold the result and nothing else.
         Outcome::Tensor(tensor) if !tensor.is_contiguous() || tensor.layout().start_offset() != 0 => {

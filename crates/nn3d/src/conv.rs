@@ -5,9 +5,10 @@ use candle_nn::{Init, Module, VarBuilder};
 use volkit_kernels::CorrelationShape;
 
 use crate::axis::Axis;
-use crate::computed::{Gradients, Node, Outcome, attach};
+use crate::computed::{Gradients, Node, Outcome};
 use crate::correlate::Correlation;
 use crate::cpu::{self, KernelConv};
+use crate::rectifier::{attach_rectified, check_slope};
 use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::sums::{flat_positions, sums_by_channel};
@@ -20,7 +21,7 @@ pub fn default_slab_bytes(device: &Device) -> usize {
 }
 
 /// How [`conv3d`] moves its window. Axes are in the order depth, height, width.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Conv3dConfig {
     /// Distance between neighbouring windows; 1 by default.
@@ -35,6 +36,9 @@ pub struct Conv3dConfig {
     pub slab_bytes: Option<usize>,
     /// Whether the layer has a bias; true by default. The free function has the bias that it is given.
     pub bias: bool,
+    /// Slope for negative values of a rectifier behind the convolution, `y > 0 ? y : slope y`; none by default. It is one op
+    /// with the convolution, which keeps one tensor less for the backward pass.
+    pub rectifier: Option<f64>,
     /// Kernel or composite; [`OpPath::Auto`] by default.
     pub path: OpPath,
 }
@@ -48,6 +52,7 @@ impl Default for Conv3dConfig {
             groups: 1,
             slab_bytes: None,
             bias: true,
+            rectifier: None,
             path: OpPath::Auto,
         }
     }
@@ -75,6 +80,8 @@ impl Conv3dConfig {
         with_groups groups: usize;
         /// Sets whether the layer has a bias.
         with_bias bias: bool;
+        /// Sets the rectifier behind the convolution.
+        with_rectifier rectifier: Option<f64>;
         /// Sets the path.
         with_path path: OpPath;
     }
@@ -89,8 +96,9 @@ impl Conv3dConfig {
     /// Checks the fields by themselves.
     ///
     /// # Errors
-    /// [`Nn3dError::Config`] for a zero stride, dilation or number of groups.
+    /// [`Nn3dError::Config`] for a zero stride, dilation or number of groups, or a negative slope.
     pub fn validate(&self) -> Result<()> {
+        check_slope(Op::Conv3d, self.rectifier)?;
         positive(Op::Conv3d, "stride", self.stride)?;
         positive(Op::Conv3d, "dilation", self.dilation)?;
         positive_groups(Op::Conv3d, self.groups)
@@ -193,7 +201,7 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv3
     let y = plan.apply(&x.detach(), &weight.detach(), bias.map(Tensor::detach).as_ref())?;
     let mut args = vec![x, weight];
     args.extend(bias);
-    Ok(attach(op.name(), &args, y, move |node| {
+    Ok(attach_rectified(op.name(), &args, y, config.rectifier, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
         let for_x = || plan.apply_transposed(node.grad, weight, size, None)?.into_tensor();
         let for_weight = || plan.weight_gradient(x, node.grad, weight);
@@ -266,7 +274,8 @@ pub(crate) fn default_init(fan_in: usize) -> Init {
     Init::Uniform { lo: -bound, up: bound }
 }
 
-/// A layer that runs [`conv3d`] with parameters `weight` `[C_out, C_in / G, kD, kH, kW]` and `bias` `[C_out]`.
+/// A layer that runs [`conv3d`] with parameters `weight` `[C_out, C_in / G, kD, kH, kW]` and `bias` `[C_out]`, in the element
+/// type of its parameters.
 #[derive(Clone, Debug)]
 pub struct Conv3d {
     /// Weight `[C_out, C_in / G, kD, kH, kW]`.
@@ -306,6 +315,7 @@ pub(crate) fn divides(op: Op, groups: usize, channels: &[usize]) -> Result<()> {
 
 impl Module for Conv3d {
     fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
-        Ok(conv3d(x, &self.weight, self.bias.as_ref(), &self.config)?)
+        // Weights in another type ask for the op in that type: mixed precision.
+        Ok(conv3d(&x.to_dtype(self.weight.dtype())?, &self.weight, self.bias.as_ref(), &self.config)?)
     }
 }

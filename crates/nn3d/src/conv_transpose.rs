@@ -176,7 +176,8 @@ pub fn conv_transpose3d(
     })?)
 }
 
-/// A layer that runs [`conv_transpose3d`] with parameters `weight` `[C_in, C_out / G, kD, kH, kW]` and `bias` `[C_out]`.
+/// A layer that runs [`conv_transpose3d`] with parameters `weight` `[C_in, C_out / G, kD, kH, kW]` and `bias` `[C_out]`, in
+/// the element type of its parameters.
 #[derive(Clone, Debug)]
 pub struct ConvTranspose3d {
     /// Weight `[C_in, C_out / G, kD, kH, kW]`.
@@ -213,6 +214,6 @@ impl ConvTranspose3d {
 
 impl Module for ConvTranspose3d {
     fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
-        Ok(conv_transpose3d(x, &self.weight, self.bias.as_ref(), &self.config)?)
+        Ok(conv_transpose3d(&x.to_dtype(self.weight.dtype())?, &self.weight, self.bias.as_ref(), &self.config)?)
     }
 }

@@ -13,6 +13,7 @@
 mod activation;
 mod axis;
 mod blocks;
+mod cat;
 mod computed;
 mod conv;
 mod conv_transpose;
@@ -21,17 +22,22 @@ mod cpu;
 mod error;
 mod norm;
 mod path;
+mod planar;
 mod pool;
+mod rectifier;
 mod setters;
 mod shape;
 mod softmax;
 mod sums;
+mod tape;
 mod taps;
 mod trilinear;
+mod u_net;
 mod upsample;
 
 pub use activation::{GeluForm, elu, gelu, leaky_relu, relu};
 pub use blocks::{DoubleConv3d, DoubleConv3dConfig};
+pub use cat::cat;
 pub use conv::{Conv3d, Conv3dConfig, conv3d, default_slab_bytes};
 pub use conv_transpose::{ConvTranspose3d, ConvTranspose3dConfig, conv_transpose3d};
 pub use error::{Nn3dError, Result};
@@ -40,10 +46,13 @@ pub use norm::{
     fold_batch_norm, group_norm, instance_norm,
 };
 pub use path::{Op, OpPath, has_kernel};
+pub use planar::{Conv2d, ConvTranspose2d, conv_transpose2d, conv2d, max_pool2d, upsample_bilinear2d};
 pub use pool::{AvgPool3d, MaxPool3d, Pool3dConfig, avg_pool3d, max_pool3d};
 pub use softmax::softmax;
 pub use sums::{channel_sums, sum_all};
+pub use tape::{checkpoint, is_rerun, recorded};
 pub use trilinear::{Corners, upsample_trilinear3d};
+pub use u_net::{SimpleUNet2d, UNet2d, UNet2dConfig};
 pub use upsample::{Upsample3d, UpsampleMode, upsample_nearest3d};
 
 #[cfg(doctest)]

@@ -7,7 +7,7 @@
 use candle_core::{DType, Result as CandleResult, Tensor};
 
 use crate::computed::attach;
-use crate::{Nn3dError, Op, Result, cpu, has_kernel};
+use crate::{Nn3dError, Op, Result, cpu, has_kernel, tape};
 
 /// Elements that are added one after the other; candle's CPU code spreads them over 32 partial sums.
 const BLOCK: usize = 1024;
@@ -49,7 +49,7 @@ pub(crate) fn sums_by_channel(x: &Tensor) -> CandleResult<Tensor> {
 /// `[N, C, ...]` as `[N, C, S]`.
 pub(crate) fn flat_positions(x: &Tensor) -> CandleResult<Tensor> {
     let (n, c) = (x.dim(0)?, x.dim(1)?);
-    x.reshape((n, c, ()))
+    tape::reshape(x, (n, c, x.elem_count() / (n * c).max(1)))
 }
 
 /// Sums over batch and positions: `[N, C, ...]` to `[C]`, in f32 for 16-bit elements, with a gradient.

@@ -17,7 +17,7 @@ use volkit_kernels::{Cores, KernelError, Threads};
 
 pub(crate) use conv::KernelConv;
 pub(crate) use norm::{scale_shift, standardise};
-pub(crate) use pointwise::pointwise;
+pub(crate) use pointwise::{pointwise, rectifier_gradient};
 pub(crate) use pool::{avg_pool, max_pool};
 pub(crate) use resize::resize;
 pub(crate) use sums::channel_sums;

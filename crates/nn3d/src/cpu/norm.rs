@@ -4,7 +4,8 @@ use candle_core::{Device, Error, Result, Tensor};
 use volkit_kernels::{ChannelMoments, ParameterGradients, Standardisation};
 
 use super::{cores, outcome, read, room, tensor_like};
-use crate::computed::{Gradients, Node, attach};
+use crate::computed::{Gradients, Node};
+use crate::rectifier::attach_rectified;
 
 /// Standardises each channel of `[N, C, S]` over batch and positions, then applies `weight` and `bias` `[C]`: the result,
 /// means and biased variances.
@@ -13,6 +14,7 @@ pub(crate) fn standardise(
     x: &Tensor,
     [weight, bias]: [&Tensor; 2],
     eps: f64,
+    rectifier: Option<f64>,
 ) -> Result<(Tensor, [Tensor; 2])> {
     let (n, c, s) = x.dims3()?;
     let norm = Standardisation::new([n, c, s], eps).map_err(Error::wrap)?;
@@ -25,7 +27,7 @@ pub(crate) fn standardise(
     let tensor =
         |values: &[f64]| Tensor::from_vec(values.iter().map(|v| *v as f32).collect::<Vec<_>>(), c, &Device::Cpu);
     let statistics = [tensor(&moments.mean)?, tensor(&moments.variance)?];
-    let y = attach(name, &[x, weight, bias], outcome(y, x.shape(), x.dtype())?, move |node| {
+    let y = attach_rectified(name, &[x, weight, bias], outcome(y, x.shape(), x.dtype())?, rectifier, move |node| {
         let mut gradient = room(node.args[0].elem_count());
         let parameters = read(&[&node.args[0], node.grad, &node.args[1]], |values| {
             norm.gradient([values[0], values[1]], &moments, values[2], &mut gradient, &cores())
@@ -42,6 +44,7 @@ pub(crate) fn scale_shift(
     x: &Tensor,
     centre: &Tensor,
     [scale, bias]: [&Tensor; 2],
+    rectifier: Option<f64>,
 ) -> Result<Tensor> {
     let (n, c) = (x.dim(0)?, x.dim(1)?);
     let positions = x.elem_count() / (n * c).max(1);
@@ -50,7 +53,7 @@ pub(crate) fn scale_shift(
     let moments = ChannelMoments { mean, variance: vec![1.0; c] };
     let mut y = room(x.elem_count());
     read(&[x, scale, bias], |values| norm.apply(values[0], &moments, [values[1], values[2]], &mut y, &cores()))?;
-    attach(name, &[x, scale, bias], outcome(y, x.shape(), x.dtype())?, move |node| {
+    attach_rectified(name, &[x, scale, bias], outcome(y, x.shape(), x.dtype())?, rectifier, move |node| {
         let mut gradient = room(node.args[0].elem_count());
         let parameters = read(&[&node.args[0], node.grad, &node.args[1]], |values| {
             norm.gradient_of_fixed([values[0], values[1]], &moments, values[2], &mut gradient, &cores())

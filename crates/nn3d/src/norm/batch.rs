@@ -3,11 +3,12 @@
 use candle_core::{Result as CandleResult, Tensor, Var};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
-use super::standardise::{check_eps, check_input, parameter_or, scale_shift, standardise};
+use super::standardise::{How, check_eps, check_input, parameter_or, scale_shift, standardise};
+use crate::rectifier::check_slope;
 use crate::setters::setters;
 use crate::shape::per_channel;
 use crate::sums::{flat_positions, wide};
-use crate::{Nn3dError, Op, OpPath, Result};
+use crate::{Nn3dError, Op, OpPath, Result, tape};
 
 /// Settings of [`batch_norm`] and [`BatchNorm`].
 #[derive(Clone, Debug, PartialEq)]
@@ -19,13 +20,16 @@ pub struct BatchNormConfig {
     pub momentum: f64,
     /// Whether the layer has a weight and a bias; true by default.
     pub affine: bool,
+    /// Slope for negative values of a rectifier behind the norm, `y > 0 ? y : slope y`; none by default. It is one op with
+    /// the norm, which keeps one tensor less for the backward pass.
+    pub rectifier: Option<f64>,
     /// Kernel or composite; [`OpPath::Auto`] by default.
     pub path: OpPath,
 }
 
 impl Default for BatchNormConfig {
     fn default() -> Self {
-        Self { eps: 1e-5, momentum: 0.1, affine: true, path: OpPath::Auto }
+        Self { eps: 1e-5, momentum: 0.1, affine: true, rectifier: None, path: OpPath::Auto }
     }
 }
 
@@ -42,6 +46,8 @@ impl BatchNormConfig {
         with_momentum momentum: f64;
         /// Sets whether the layer has a weight and a bias.
         with_affine affine: bool;
+        /// Sets the rectifier behind the norm.
+        with_rectifier rectifier: Option<f64>;
         /// Sets the path.
         with_path path: OpPath;
     }
@@ -49,9 +55,10 @@ impl BatchNormConfig {
     /// Checks the fields by themselves.
     ///
     /// # Errors
-    /// [`Nn3dError::Config`] for a negative or not finite `eps`, or a `momentum` outside 0 to 1.
+    /// [`Nn3dError::Config`] for a negative or not finite `eps` or slope, or a `momentum` outside 0 to 1.
     pub fn validate(&self) -> Result<()> {
         check_eps(Op::BatchNorm, self.eps)?;
+        check_slope(Op::BatchNorm, self.rectifier)?;
         if (0.0..=1.0).contains(&self.momentum) {
             return Ok(());
         }
@@ -147,7 +154,8 @@ pub fn batch_norm(
     let inverse = running_var.detach().to_dtype(dtype)?.affine(1.0, config.eps)?.sqrt()?.recip()?;
     let scale = (parameter_or(weight, 1.0, channels, x)? * inverse)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    Ok(scale_shift(op.name(), x, &running_mean.to_dtype(dtype)?, [&scale, &bias], kernel)?)
+    let how = How { rectifier: config.rectifier, kernel };
+    Ok(scale_shift(op.name(), x, &running_mean.to_dtype(dtype)?, [&scale, &bias], how)?)
 }
 
 /// Batch norm with the statistics of the batch, as in training, and these statistics.
@@ -175,9 +183,10 @@ pub fn batch_norm_training(
     }
     let weight = parameter_or(weight, 1.0, channels, x)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    let (y, moments) = standardise(op.name(), &flat_positions(x)?, [&weight, &bias], config.eps, kernel)?;
+    let how = How { rectifier: config.rectifier, kernel };
+    let (y, moments) = standardise(op.name(), &flat_positions(x)?, [&weight, &bias], config.eps, how)?;
     let statistics = BatchStatistics { mean: moments.mean, variance: moments.variance, count: moments.count };
-    Ok((y.reshape(x.shape())?, statistics))
+    Ok((tape::reshape(&y, x.shape())?, statistics))
 }
 
 /// A batch norm layer with PyTorch's names: `weight`, `bias`, `running_mean`, `running_var`, each `[C]`.
@@ -199,13 +208,14 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Takes the parameters from `vb`; new ones start at weight 1, bias 0, mean 0, variance 1. Variables of a `VarMap` are
-    /// shared with it, so the running statistics are saved with it.
+    /// Takes the parameters from `vb`, in f32 where its type has 16 bits; new ones start at weight 1, bias 0, mean 0,
+    /// variance 1. Variables of a `VarMap` are shared with it, so the running statistics are saved with it.
     ///
     /// # Errors
     /// [`Nn3dError`] if `config` is refused or a parameter has another shape.
     pub fn new(channels: usize, config: BatchNormConfig, vb: &VarBuilder) -> Result<Self> {
         config.validate()?;
+        let vb = vb.to_dtype(wide(vb.dtype()));
         let get = |name: &str, start: f64| vb.get_with_hints(channels, name, Init::Const(start));
         let (weight, bias) =
             if config.affine { (Some(get("weight", 1.0)?), Some(get("bias", 0.0)?)) } else { (None, None) };
@@ -237,6 +247,9 @@ impl ModuleT for BatchNorm {
         }
         let (y, statistics) = batch_norm_training(x, weight, bias, &self.config)?;
         per_channel(Op::BatchNorm, x, "running_mean", &mean)?;
+        if tape::is_rerun() {
+            return Ok(y);
+        }
         let (mean, var) = statistics.update(&mean, &var, self.config.momentum)?;
         self.running_mean.set(&mean)?;
         self.running_var.set(&var)?;

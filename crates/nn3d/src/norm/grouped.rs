@@ -3,11 +3,11 @@
 use candle_core::{Result as CandleResult, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 
-use super::standardise::{check_eps, check_input, filled, parameter_or, scale_shift, standardise};
+use super::standardise::{How, check_eps, check_input, filled, parameter_or, scale_shift, standardise};
 use crate::conv::{divides, positive_groups};
 use crate::setters::setters;
 use crate::shape::per_channel;
-use crate::{Op, OpPath, Result};
+use crate::{Op, OpPath, Result, tape};
 
 /// Settings of [`instance_norm`], [`group_norm`] and their layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ fn grouped(
     config: &NormConfig,
 ) -> Result<Tensor> {
     check_eps(op, config.eps)?;
-    let kernel = config.path.takes_kernel(op, x)?;
+    let how = How { rectifier: None, kernel: config.path.takes_kernel(op, x)? };
     for (name, parameter) in [("weight", weight), ("bias", bias)] {
         if let Some(parameter) = parameter {
             per_channel(op, x, name, parameter)?;
@@ -95,14 +95,20 @@ fn grouped(
     // Each group of each sample is a channel of one sample, for the statistics.
     let rows = batch * groups;
     let (one, zero) = (filled(1.0, rows, x)?, filled(0.0, rows, x)?);
-    let (y, _) = standardise(op.name(), &x.reshape((1, rows, ()))?, [&one, &zero], config.eps, kernel)?;
-    let y = y.reshape(x.shape())?;
+    let (y, _) = standardise(
+        op.name(),
+        &tape::reshape(x, (1, rows, x.elem_count() / rows.max(1)))?,
+        [&one, &zero],
+        config.eps,
+        how,
+    )?;
+    let y = tape::reshape(&y, x.shape())?;
     if weight.is_none() && bias.is_none() {
         return Ok(y);
     }
     let weight = parameter_or(weight, 1.0, channels, x)?;
     let bias = parameter_or(bias, 0.0, channels, x)?;
-    Ok(scale_shift(op.name(), &y, &filled(0.0, channels, x)?, [&weight, &bias], kernel)?)
+    Ok(scale_shift(op.name(), &y, &filled(0.0, channels, x)?, [&weight, &bias], how)?)
 }
 
 /// Weight and bias of a layer with PyTorch's names.

@@ -2,9 +2,19 @@
 
 use candle_core::{Result as CandleResult, Tensor};
 
-use crate::computed::attach;
+use crate::computed::Outcome;
+use crate::rectifier::attach_rectified;
 use crate::sums::{flat_positions, sums_by_channel, wide};
 use crate::{Nn3dError, Op, Result, cpu};
+
+/// How a norm is computed.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    /// Slope of the rectifier behind it, if there is one.
+    pub(crate) rectifier: Option<f64>,
+    /// By the kernel, not by candle's ops.
+    pub(crate) kernel: bool,
+}
 
 /// `[C]` shaped to broadcast over `[N, C, S]`.
 fn per_channel(values: &Tensor) -> CandleResult<Tensor> {
@@ -34,17 +44,17 @@ pub(super) fn scale_shift(
     x: &Tensor,
     centre: &Tensor,
     [scale, bias]: [&Tensor; 2],
-    kernel: bool,
+    How { rectifier, kernel }: How,
 ) -> CandleResult<Tensor> {
     if kernel {
-        return cpu::scale_shift(name, x, centre, [scale, bias]);
+        return cpu::scale_shift(name, x, centre, [scale, bias], rectifier);
     }
     let (plain, scale_now, bias_now, centre) = (x.detach(), scale.detach(), bias.detach(), centre.detach());
     let shift = (bias_now - (&centre * &scale_now)?)?;
     let flat = flat_positions(&plain.to_dtype(scale.dtype())?)?;
     let y = flat.broadcast_mul(&per_channel(&scale_now)?)?.broadcast_add(&per_channel(&shift)?)?;
     let y = y.to_dtype(x.dtype())?.reshape(x.shape())?;
-    attach(name, &[x, scale, bias], y, move |node| {
+    attach_rectified(name, &[x, scale, bias], Outcome::from(y), rectifier, move |node| {
         let (x, scale) = (&node.args[0], &node.args[1]);
         let grad = flat_positions(&node.grad.to_dtype(scale.dtype())?)?;
         let for_x = || grad.broadcast_mul(&per_channel(scale)?)?.to_dtype(x.dtype())?.reshape(x.shape());
@@ -79,11 +89,11 @@ pub(super) fn standardise(
     x: &Tensor,
     [weight, bias]: [&Tensor; 2],
     eps: f64,
-    kernel: bool,
+    How { rectifier, kernel }: How,
 ) -> CandleResult<(Tensor, Moments)> {
     if kernel {
         let (n, _, s) = x.dims3()?;
-        let (y, [mean, variance]) = cpu::standardise(name, x, [weight, bias], eps)?;
+        let (y, [mean, variance]) = cpu::standardise(name, x, [weight, bias], eps, rectifier)?;
         return Ok((y, Moments { mean, variance, count: n * s }));
     }
     let dtype = wide(x.dtype());
@@ -100,7 +110,8 @@ pub(super) fn standardise(
     let shift = (bias.detach() - (&left * &scale)?)?;
     let y = centred.broadcast_mul(&per_channel(&scale)?)?.broadcast_add(&per_channel(&shift)?)?;
     let moments = Moments { mean: (&mean + &left)?, variance, count };
-    let y = attach(name, &[x, weight, bias], y.to_dtype(x.dtype())?, move |node| {
+    let y = Outcome::from(y.to_dtype(x.dtype())?);
+    let y = attach_rectified(name, &[x, weight, bias], y, rectifier, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
         let grad = node.grad.to_dtype(dtype)?;
         let centred = x.to_dtype(dtype)?.broadcast_sub(&per_channel(&mean)?)?;

@@ -12,4 +12,6 @@ mod layers;
 mod norm;
 mod pool;
 mod sums;
+mod tape;
+mod u_net;
 mod upsample;
