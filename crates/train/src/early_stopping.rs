@@ -41,6 +41,12 @@ impl EarlyStopping {
         Ok(Self { patience, min_delta, best: None, waited: 0 })
     }
 
+    /// The same after a best loss, if there was one, and so many epochs since.
+    #[must_use]
+    pub fn resumed(self, best: Option<f64>, waited: u64) -> Self {
+        Self { best, waited, ..self }
+    }
+
     /// Takes the loss of an epoch. A loss that is not finite is never better.
     pub fn observe(&mut self, loss: f64) -> Epoch {
         if loss.is_finite() && self.best.is_none_or(|best| loss < best - self.min_delta) {
@@ -55,5 +61,11 @@ impl EarlyStopping {
     #[must_use]
     pub fn best(&self) -> Option<f64> {
         self.best
+    }
+
+    /// Epochs since the best.
+    #[must_use]
+    pub fn waited(&self) -> u64 {
+        self.waited
     }
 }

@@ -80,7 +80,39 @@ pub enum TrainError {
         /// What is wrong, with the field and its value.
         why: String,
     },
+    /// A gradient that is NaN or infinite though the loss is a number.
+    #[error("the gradient of '{name}' is not finite in step {step}")]
+    Gradient {
+        /// The first such parameter by name.
+        name: String,
+        /// Number of the step, from 0.
+        step: u64,
+    },
+    /// Less data than a batch.
+    #[error("the data has {samples} samples, a batch needs {batch_size}")]
+    Data {
+        /// Samples that there are.
+        samples: usize,
+        /// Samples of a batch.
+        batch_size: usize,
+    },
+    /// What a network, a data set or an observer reports.
+    #[error("{what} failed")]
+    Inner {
+        /// What was asked to do something.
+        what: String,
+        /// Its error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// What a caller's closure reports.
     #[error(transparent)]
     Objective(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl TrainError {
+    /// An error of something that was asked to do something.
+    #[cfg(feature = "candle")]
+    pub(crate) fn inner(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Inner { what: what.into(), source: source.into() }
+    }
 }

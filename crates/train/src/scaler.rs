@@ -75,6 +75,12 @@ impl GradScaler {
         Ok(Self { options, scale: options.initial_scale, growth_tracker: 0 })
     }
 
+    /// A scaler that goes on at a scale, so many steps after it last changed.
+    #[must_use]
+    pub fn resumed(self, scale: f64, growth_tracker: u64) -> Self {
+        Self { scale, growth_tracker, ..self }
+    }
+
     /// What the loss is multiplied by.
     #[must_use]
     pub fn scale(&self) -> f64 {

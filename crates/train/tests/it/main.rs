@@ -4,5 +4,9 @@
 mod checkpoint;
 mod gradients;
 mod lbfgs;
+mod loading;
+mod observers;
 mod optimizers;
+mod precision;
 mod schedules;
+mod trainer;
