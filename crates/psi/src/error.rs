@@ -1,11 +1,11 @@
 //! The error of this crate.
 
-use volkit_core::{BoxError, CoreError, OutOfMemory};
+use volkit_core::{BoxError, CoreError, OutOfMemory, Stopped};
 use volkit_kernels::KernelError;
 
-/// What a network refuses.
+/// What the networks, solvers and losses of this crate refuse.
 ///
-/// Messages name the tensor, the field and the value; whoever opened the file puts its name in front.
+/// Messages name the tensor or option and its value; whoever opened the file puts its name in front.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PsiError {
@@ -55,6 +55,60 @@ pub enum PsiError {
         #[source]
         source: OutOfMemory,
     },
+    /// An option out of its range.
+    #[error("{name} = {value}: {why}")]
+    Option {
+        /// Name of the option.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is expected.
+        why: String,
+    },
+    /// Arrays of one call that do not fit each other.
+    #[error("{what}: {got} values, expected {wanted}")]
+    Length {
+        /// Which array.
+        what: &'static str,
+        /// Values that it has.
+        got: usize,
+        /// Values that it should have.
+        wanted: usize,
+    },
+    /// An image source that is not a stack of fringe images.
+    #[error("image: shape {got:?} (first axis fastest), expected [W, H, {channels}]")]
+    Stack {
+        /// Shape of the source.
+        got: Vec<usize>,
+        /// Channels of the interferometer.
+        channels: usize,
+    },
+    /// A source or sink of images that failed.
+    #[error("image: can not {action} {region:?}")]
+    Transfer {
+        /// `read` or `write`.
+        action: &'static str,
+        /// First column and row, columns and rows.
+        region: [usize; 4],
+        /// What the source or sink says.
+        #[source]
+        source: BoxError,
+    },
+    /// Work that was stopped on request.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// What candle refuses.
+    #[cfg(feature = "training")]
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// What a layer refuses.
+    #[cfg(feature = "training")]
+    #[error(transparent)]
+    Nn3d(#[from] volkit_nn3d::Nn3dError),
+    /// What a part of the trainer refuses.
+    #[cfg(feature = "training")]
+    #[error(transparent)]
+    Train(#[from] volkit_train::TrainError),
     /// What the kernels refuse.
     #[error(transparent)]
     Kernel(#[from] KernelError),
