@@ -1,4 +1,5 @@
 //! `seg/preprocess/..`, `seg/postprocess/..` and `seg/load/..`: what lies around the networks, and reading their weights.
+//! `seg/generate/..`: synthetic scans to train on.
 //! Throughput is voxels of the scan, or bytes of the weights.
 #![allow(missing_docs)] // criterion_group! makes an undocumented function.
 
@@ -10,8 +11,9 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use volkit_bench::{Grid, HeadPhantom, SeededUNet, seeded_posteriors};
 use volkit_benches_seg::write_keras;
-use volkit_core::{Affine, ArrayStore, BoxError};
+use volkit_core::{Affine, ArrayStore, BoxError, Volume};
 use volkit_io::{KerasStore, SafetensorsStore, write_safetensors};
+use volkit_seg::training::{Generator, GeneratorConfig, LabelMap};
 use volkit_seg::{
     NetworkBuild, Placement, Posteriors, PostprocessOptions, PreprocessOptions, SegmentationNet, Structures,
     postprocess, preprocess,
@@ -86,10 +88,42 @@ fn loading(criterion: &mut Criterion) -> Result<(), BoxError> {
     Ok(())
 }
 
+/// Nested boxes with labels of a head, 256^3 voxels.
+fn nested_boxes() -> Result<Volume, BoxError> {
+    const N: usize = 256;
+    let label = |at: usize| {
+        let far = [at % N, at / N % N, at / (N * N)].map(|i| i.abs_diff(N / 2)).into_iter().max().unwrap_or(0);
+        [41i16, 42, 24, 515, 530, 0][[30, 60, 70, 80, 90].iter().filter(|&&bound| far > bound).count()]
+    };
+    Ok(Volume::new([N; 3], (0..N * N * N).map(label).collect::<Vec<i16>>(), Affine::IDENTITY)?)
+}
+
+/// The settings of the published training at 1 mm, and those of the network of this project.
+fn generating(criterion: &mut Criterion) -> Result<(), BoxError> {
+    let maps = [LabelMap::new(&nested_boxes()?, false)?];
+    let published = GeneratorConfig::new().with_size(96);
+    let mut coarse = GeneratorConfig::new().with_size(64).with_spacing_mm(2.0);
+    coarse.deformation.elastic_reduction = 4;
+    for (name, config) in [("96x96x96/1mm", published), ("64x64x64/2mm", coarse)] {
+        let mut group = group(criterion, "seg/generate", Throughput::Elements(config.size.pow(3) as u64));
+        let generator = Generator::new(config)?;
+        let mut index = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                index += 1;
+                black_box(generator.sample(&maps, index))
+            });
+        });
+        group.finish();
+    }
+    Ok(())
+}
+
 fn suite(criterion: &mut Criterion) {
     preprocessing(criterion).expect("phantoms are valid scans");
     postprocessing(criterion).expect("posteriors fit their placement");
     loading(criterion).expect("the temporary folder can be written");
+    generating(criterion).expect("boxes are a valid map");
 }
 
 criterion_group!(benches, suite);

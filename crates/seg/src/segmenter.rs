@@ -5,7 +5,7 @@ use std::sync::Arc;
 use volkit_core::{ArrayStore, Progress, Volume};
 use volkit_kernels::{ConvOptions, Isa, Threads};
 
-use crate::{LabelTable, LabelVolume, MeshNet, NetworkBuild, SegError, SynthSeg};
+use crate::{CompactNet, LabelTable, LabelVolume, MeshNet, NetworkBuild, SegError, SynthSeg};
 
 /// Kinds of networks, recognised by what a store of weights holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum ModelKind {
     SynthSeg2,
     /// The robust chain of three networks of SynthSeg 2.
     SynthSegRobust,
+    /// A U-Net of this project, see [`CompactNet`].
+    Compact,
     /// Divides the cortex of a SynthSeg segmentation; segments nothing by itself.
     SynthSegParcellation,
     /// Scores a SynthSeg segmentation; segments nothing by itself.
@@ -62,6 +64,8 @@ impl ModelKind {
             Self::SynthSegParcellation
         } else if has("qc_conv_") {
             Self::SynthSegQuality
+        } else if has("unet_conv_") && CompactNet::is_in(store) {
+            Self::Compact
         } else if has("unet_conv_") {
             let bias = "unet_likelihood/bias:0";
             let read = |source| SegError::ReadTensor { tensor: bias.into(), source };
@@ -87,6 +91,7 @@ impl ModelKind {
             Self::SynthSeg1 => "SynthSeg 1.0",
             Self::SynthSeg2 => "SynthSeg 2.0",
             Self::SynthSegRobust => "SynthSeg 2.0 robust",
+            Self::Compact => "volkit compact",
             Self::SynthSegParcellation => "SynthSeg 2.0 parcellation",
             Self::SynthSegQuality => "SynthSeg 2.0 quality",
         }
@@ -202,6 +207,7 @@ pub fn open_model_for<'a>(
         ModelKind::SynthSeg1 | ModelKind::SynthSeg2 | ModelKind::SynthSegRobust => {
             Ok(Box::new(SynthSeg::from_store(store, &NetworkBuild::new().with_conv(options))?))
         }
+        ModelKind::Compact => Ok(Box::new(CompactNet::from_store(store, &NetworkBuild::new().with_conv(options))?)),
         kind @ (ModelKind::SynthSegParcellation | ModelKind::SynthSegQuality) => {
             Err(SegError::Follower { kind: kind.name() })
         }

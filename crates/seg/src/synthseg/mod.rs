@@ -1,6 +1,7 @@
 //! SynthSeg: networks that segment heads of any contrast, with their pre- and post-processing.
 
 mod cleanup;
+mod compact;
 #[cfg(feature = "candle")]
 mod composite;
 mod inputs;
@@ -32,6 +33,7 @@ mod tissues;
 mod unet;
 mod weights;
 
+pub use compact::CompactNet;
 pub use keep_geometry::labels_on_grid;
 pub use network::{NetworkOptions, NetworkOutput, Networks};
 pub use options::SynthSegOptions;

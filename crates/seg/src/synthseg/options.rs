@@ -8,7 +8,7 @@ use crate::SegError;
 /// How [`SynthSeg`](super::SynthSeg) works on a scan and what it keeps.
 ///
 /// Whether the chain is robust, and which structures there are, follows from the networks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SynthSegOptions {
     /// Leave out the average with the mirror image and the clean-up of topological classes; robust networks always do.
@@ -25,6 +25,8 @@ pub struct SynthSegOptions {
     pub three_spacings: bool,
     /// Least size of the network's volume along each axis, rounded up to a multiple of 32; default 128.
     pub smallest_size: usize,
+    /// Voxel size of the network's volume in mm; default 1, that of the published networks.
+    pub spacing_mm: f64,
     /// Compute the first level of each network twice instead of keeping it: less memory, more time, the same bits.
     pub low_memory: bool,
     /// Keep the posteriors on the grid of the labels.
@@ -45,6 +47,7 @@ impl Default for SynthSegOptions {
             compat: false,
             three_spacings: false,
             smallest_size: SMALLEST_SIZE,
+            spacing_mm: 1.0,
             low_memory: false,
             keep_posteriors: false,
             keep_resampled: false,
@@ -102,6 +105,12 @@ impl SynthSegOptions {
         Self { smallest_size, ..self }
     }
 
+    /// The same with another voxel size of the network's volume.
+    #[must_use]
+    pub fn with_spacing_mm(self, spacing_mm: f64) -> Self {
+        Self { spacing_mm, ..self }
+    }
+
     /// The same with or without computing the first level twice.
     #[must_use]
     pub fn with_low_memory(self, low_memory: bool) -> Self {
@@ -142,6 +151,7 @@ impl SynthSegOptions {
             .with_autocrop(self.autocrop)
             .with_ct(self.ct)
             .with_smallest_size(self.smallest_size)
+            .with_spacing_mm(self.spacing_mm)
             .with_keep_resampled(self.keep_resampled)
             .with_compat(self.compat)
             .with_three_spacings(self.three_spacings)

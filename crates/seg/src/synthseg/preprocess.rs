@@ -14,10 +14,10 @@ use crate::SegError;
 pub const SIZE_MULTIPLE: usize = 32;
 /// Smallest network volume along each axis.
 pub const SMALLEST_SIZE: usize = 128;
-/// Voxel size that the networks were trained on, in mm.
+/// Voxel size that the published networks were trained on, in mm.
 const TARGET_MM: f64 = 1.0;
-/// Difference of a voxel size from 1 mm up to which a scan is not resampled.
-const SPACING_TOLERANCE_MM: f64 = 0.05;
+/// Relative difference from the network's voxel size up to which a scan is not resampled.
+const SPACING_TOLERANCE: f64 = 0.05;
 /// Percentiles that become 0 and 1.
 const PERCENTILES: [f64; 2] = [0.5, 99.5];
 /// Range of Hounsfield units in which brains differ.
@@ -26,7 +26,7 @@ const CT_RANGE: [f64; 2] = [0.0, 80.0];
 const MOST_CHANNELS: usize = 10;
 
 /// How a scan is prepared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PreprocessOptions {
     /// Analyse the middle of the scan only: voxels along x, y and z in RAS, each rounded up to a multiple of 32. Then
@@ -38,6 +38,8 @@ pub struct PreprocessOptions {
     pub ct: bool,
     /// Least size of the network's volume along each axis, rounded up to a multiple of 32; default 128.
     pub smallest_size: usize,
+    /// Voxel size of the network's volume in mm; default 1.
+    pub spacing_mm: f64,
     /// Keep the resampled scan.
     pub keep_resampled: bool,
     /// Refuse what the reference program fails on: few slices, and more than 10 volumes.
@@ -53,6 +55,7 @@ impl Default for PreprocessOptions {
             autocrop: false,
             ct: false,
             smallest_size: SMALLEST_SIZE,
+            spacing_mm: TARGET_MM,
             keep_resampled: false,
             compat: false,
             three_spacings: false,
@@ -89,6 +92,12 @@ impl PreprocessOptions {
     #[must_use]
     pub fn with_smallest_size(self, smallest_size: usize) -> Self {
         Self { smallest_size, ..self }
+    }
+
+    /// The same with another voxel size of the network's volume.
+    #[must_use]
+    pub fn with_spacing_mm(self, spacing_mm: f64) -> Self {
+        Self { spacing_mm, ..self }
     }
 
     /// The same, keeping the resampled scan or not.
@@ -129,6 +138,9 @@ impl PreprocessOptions {
                 return refuse("crop", format!("{crop:?}"), "is from 1 to 2^20 along each axis");
             }
         }
+        if !(0.05..=50.0).contains(&self.spacing_mm) {
+            return refuse("spacing_mm", self.spacing_mm.to_string(), "is from 0.05 to 50");
+        }
         if !countable(self.smallest_size) {
             return refuse("smallest_size", self.smallest_size.to_string(), "is at most 2^20");
         }
@@ -168,11 +180,11 @@ pub fn preprocess(scan: &Volume, options: &PreprocessOptions) -> Result<Prepared
     let mut spacing_mm = spacing_mm;
     let mut values = values;
     let mut kept_scan = None;
-    let resize = resize_of(&grid, spacing_mm)?;
+    let resize = resize_of(&grid, spacing_mm, options.spacing_mm)?;
     let resampled = resize.is_some();
     if let Some(resize) = resize {
         values = resize.apply_slice(&values)?;
-        (grid, spacing_mm) = (resize.grid(), [TARGET_MM; 3]);
+        (grid, spacing_mm) = (resize.grid(), [options.spacing_mm; 3]);
         if options.keep_resampled {
             kept_scan = Some(Volume::new(grid.size, values.clone(), grid.affine)?);
         }
@@ -211,19 +223,22 @@ pub(super) fn network_size(scan: &VolumeMeta, options: &PreprocessOptions) -> Re
     check_scan(scan, options.compat && !options.three_spacings, &mut Vec::new())?;
     let grid = Grid::new(scan.spatial_size(), *scan.affine());
     let spacing_mm = std::array::from_fn(|axis| scan.spacing()[axis]);
-    let grid = resize_of(&grid, spacing_mm)?.map_or(grid, |resize| resize.grid());
+    let grid = resize_of(&grid, spacing_mm, options.spacing_mm)?.map_or(grid, |resize| resize.grid());
     let aligned_size = axis_map_by_inverse(&grid.affine, &Affine::IDENTITY)?.new_size(grid.size);
     let part = options.crop.map(|crop| middle(aligned_size, crop.map(up_to_multiple)));
     Ok(padding(part.map_or(aligned_size, |part| part.size()), options.least_size()).0)
 }
 
-/// How a scan is brought to 1 mm, where it is not about there.
-fn resize_of(grid: &Grid, spacing_mm: [f64; 3]) -> Result<Option<SpacingResize>, SegError> {
-    let is_off = |mm: &f64| *mm > TARGET_MM + SPACING_TOLERANCE_MM || *mm < TARGET_MM - SPACING_TOLERANCE_MM;
+/// How a scan is brought to voxels of `target` mm, where they are not about that.
+fn resize_of(grid: &Grid, spacing_mm: [f64; 3], target: f64) -> Result<Option<SpacingResize>, SegError> {
+    let is_off = |mm: &f64| {
+        let ratio = *mm / target;
+        !(1.0 - SPACING_TOLERANCE..=1.0 + SPACING_TOLERANCE).contains(&ratio)
+    };
     if !spacing_mm.iter().any(is_off) {
         return Ok(None);
     }
-    Ok(Some(SpacingResize::new(grid, [TARGET_MM; 3])?.with_literal_count(true)))
+    Ok(Some(SpacingResize::new(grid, [target; 3])?.with_literal_count(true)))
 }
 
 fn up_to_multiple(n: usize) -> usize {

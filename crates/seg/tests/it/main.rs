@@ -23,4 +23,8 @@ mod synthseg_proc_golden;
 mod synthseg_runs;
 mod synthseg_whole;
 mod tile_predictor;
+#[cfg(feature = "training")]
+mod training;
+#[cfg(all(feature = "training", feature = "candle"))]
+mod training_net;
 mod volumes;
