@@ -1,0 +1,4 @@
+//! Runs of the program.
+#![allow(clippy::unwrap_used)]
+
+mod tiny;

@@ -1,0 +1,20 @@
+//! Hulls to Gaussians: the network, its loss, its training and its measures.
+
+mod evaluate;
+mod gaussians;
+mod initial;
+mod loss;
+mod metrics;
+mod recording;
+mod render;
+mod trainer;
+mod unet;
+
+pub use evaluate::evaluate_frame;
+pub use gaussians::{ModelConfig, PoseModel};
+pub use loss::{LossParts, LossWeights};
+pub use metrics::{MetricsTable, ViewMetrics, view_metrics};
+pub use recording::{Recording, Split};
+pub use render::scene_of;
+pub use trainer::{EpochReport, TrainConfig, Trainer};
+pub use unet::{UNet3d, UNet3dConfig};
