@@ -28,6 +28,7 @@ pub(crate) struct ByteSource {
 
 enum Kind {
     Plain { file: File, len: u64 },
+    Memory(&'static [u8]),
     Gzip { cursor: Box<Mutex<GzCursor>>, compressed_len: u64 },
 }
 
@@ -51,6 +52,11 @@ impl ByteSource {
         Ok(Self { path: path.to_owned(), kind })
     }
 
+    /// Bytes that are part of the program, as those of a file of that name.
+    pub(crate) fn memory(name: &str, bytes: &'static [u8]) -> Self {
+        Self { path: PathBuf::from(name), kind: Kind::Memory(bytes) }
+    }
+
     /// An open file of that length, whatever its first bytes look like.
     #[cfg(feature = "hdf5")]
     pub(crate) fn plain(path: &Path, file: File, len: u64) -> Self {
@@ -69,6 +75,7 @@ impl ByteSource {
     pub(crate) fn max_len(&self) -> u64 {
         match &self.kind {
             Kind::Plain { len, .. } => *len,
+            Kind::Memory(bytes) => bytes.len() as u64,
             Kind::Gzip { compressed_len, .. } => compressed_len.saturating_mul(gzip::MAX_RATIO),
         }
     }
@@ -88,6 +95,12 @@ impl ByteSource {
         match &self.kind {
             Kind::Plain { file, .. } => {
                 read_shared(file, offset, out).map_err(|error| IoError::io(&self.path, "read", error))
+            }
+            Kind::Memory(bytes) => {
+                let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
+                let n = rest.len().min(out.len());
+                out[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
             }
             Kind::Gzip { cursor, .. } => lock(cursor).read_up_to(offset, out),
         }
@@ -123,7 +136,7 @@ impl ByteSource {
     /// Verifies the checksum of a compressed stream that has been read to the last byte of interest.
     pub(crate) fn finish(&self) -> Result<(), IoError> {
         match &self.kind {
-            Kind::Plain { .. } => Ok(()),
+            Kind::Plain { .. } | Kind::Memory(_) => Ok(()),
             Kind::Gzip { cursor, .. } => {
                 let mut cursor = lock(cursor);
                 let strict = cursor.strict;
@@ -165,7 +178,7 @@ impl ByteSource {
     /// What reading has noticed since the last call.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Plain { .. } => Vec::new(),
+            Kind::Plain { .. } | Kind::Memory(_) => Vec::new(),
             Kind::Gzip { cursor, .. } => lock(cursor).reader.take_warnings(),
         }
     }

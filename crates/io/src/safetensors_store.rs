@@ -59,7 +59,18 @@ impl SafetensorsStore {
     /// When the header is no safetensors header, does not fit the file or exceeds the limits.
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, IoError> {
         let path = path.as_ref();
-        let bytes = ByteSource::open(path, &ReadOptions::default())?;
+        Self::of_bytes(path, ByteSource::open(path, &ReadOptions::default())?, limits)
+    }
+
+    /// A file that is part of the program, under a name for messages.
+    ///
+    /// # Errors
+    /// When the header is no safetensors header or does not fit the bytes.
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self, IoError> {
+        Self::of_bytes(Path::new(name), ByteSource::memory(name, bytes), &Limits::default())
+    }
+
+    fn of_bytes(path: &Path, bytes: ByteSource, limits: &Limits) -> Result<Self, IoError> {
         if bytes.is_gzip() {
             return Err(IoError::not_this_format(path, "a gzip file where safetensors is expected"));
         }

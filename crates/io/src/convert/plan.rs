@@ -7,6 +7,7 @@ use volkit_core::DType;
 
 use super::attributes::to_json;
 use super::options::ConvertOptions;
+use crate::zarr::{ElementType, fill_json};
 use crate::{Hdf5DataSet, Hdf5File, Hdf5Kind, IoError, ZarrSpec, walk_hdf5};
 
 /// Files of metadata, whose names no array can have.
@@ -96,15 +97,15 @@ fn array(
 ) -> ArrayPlan {
     let info = data_set.info();
     let chunk = options.chunks.chunk(&info.shape, dtype, info.chunk.as_deref());
+    let element = ElementType { dtype, is_bool: info.is_bool };
+    let zero = vec![0; dtype.size()];
     let mut spec = ZarrSpec::new(info.shape.clone(), dtype)
+        .with_fill(fill_json(info.fill.as_ref().unwrap_or(&zero), element))
         .with_chunk(chunk.clone())
         .with_codec(options.codec)
         .with_version(options.version)
         .with_attributes(attributes);
-    if info.is_bool {
-        spec.is_bool = true;
-        spec = spec.with_fill(false);
-    }
+    spec.is_bool = info.is_bool;
     let box_shape = box_shape(&info.shape, &chunk, info.chunk.as_deref(), dtype.size());
     ArrayPlan { path, data_set, dtype, spec, box_shape }
 }

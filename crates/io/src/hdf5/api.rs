@@ -92,6 +92,9 @@ pub struct Hdf5Info {
     pub chunk: Option<Vec<usize>>,
     /// Filters in the order in which they were applied.
     pub filters: Vec<Hdf5Filter>,
+    /// The value that is declared for what was never written: bytes of one element in this machine's order. None where
+    /// none is declared, which means 0; the pure-Rust library does not tell those of f16 and of complex numbers.
+    pub fill: Option<Vec<u8>>,
 }
 
 /// The value of an attribute.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ::hdf5::datatype::ByteOrder;
 use ::hdf5::filters::Filter;
+use ::hdf5::plist::dataset_create::FillValue;
 use ::hdf5::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use ::hdf5::{Attribute, Dataset, File, H5Type, Hyperslab, LinkType, LocationType, SliceOrIndex};
 use volkit_core::{Array, BoxError, CoreError, DType, Voxels, VoxelsMut};
@@ -117,15 +118,17 @@ impl Hdf5File for CFile {
         let datatype = data_set.dtype().map_err(wrong)?;
         let descriptor = datatype.to_descriptor();
         let dtype = descriptor.as_ref().ok().and_then(element);
+        let is_bool = matches!(descriptor, Ok(TypeDescriptor::Boolean));
         let filters = data_set.filters();
         let info = Hdf5Info {
             shape: data_set.shape(),
             dtype,
-            is_bool: matches!(descriptor, Ok(TypeDescriptor::Boolean)),
+            is_bool,
             type_name: descriptor.map_or_else(|error| error.to_string(), |descriptor| descriptor.to_string()),
             endian: if datatype.byte_order() == ByteOrder::BigEndian { Endian::Big } else { Endian::Little },
             chunk: data_set.chunk(),
             filters: filters.iter().map(described).collect(),
+            fill: dtype.and_then(|dtype| declared_fill(&data_set, dtype, is_bool)),
         };
         let missing = filters.iter().position(|filter| !filter.is_available());
         Ok(Box::new(CDataSet {
@@ -136,6 +139,20 @@ impl Hdf5File for CFile {
             missing,
         }))
     }
+}
+
+/// Bytes of the fill value that a data set declares.
+fn declared_fill(data_set: &Dataset, dtype: DType, is_bool: bool) -> Option<Vec<u8>> {
+    let list = data_set.dcpl().ok()?;
+    if list.fill_value_defined() != FillValue::UserDefined {
+        return None;
+    }
+    if is_bool {
+        return list.fill_value_as::<bool>().map(|on| vec![u8::from(on)]);
+    }
+    let mut value = Voxels::zeros(dtype, 1).ok()?;
+    with_c_type!(VoxelsMut, value.view_mut(), one => one.fill(list.fill_value_as()?), return None);
+    Some(value.view().bytes().to_vec())
 }
 
 fn rooted(path: &str) -> String {

@@ -1,6 +1,6 @@
 //! Element types as the pure-Rust library describes them.
 
-use hdf5_pure::{AttrValue, Datatype, DatatypeByteOrder, FloatingPointLayout};
+use hdf5_pure::{AttrValue, Dataset, Datatype, DatatypeByteOrder, FloatingPointLayout};
 use volkit_core::{Array, DType, Voxels};
 
 use super::api::Hdf5Value;
@@ -74,6 +74,29 @@ pub(super) fn element(datatype: &Datatype) -> Option<Element> {
             };
             if a == b && names && dense { plain(dtype, a.endian) } else { None }
         }
+        _ => None,
+    }
+}
+
+/// Bytes of the fill value that a data set declares. A message that can not be read counts as none: it makes no value
+/// wrong, for those that need it are refused when they are read.
+pub(super) fn declared_fill(data_set: &Dataset, element: Element) -> Option<Vec<u8>> {
+    macro_rules! declared {
+        ($kind:ty) => {
+            data_set.fill_value::<$kind>().ok()?.map(|value| value.to_ne_bytes().to_vec())
+        };
+    }
+    match element.dtype {
+        DType::U8 => declared!(u8),
+        DType::I8 => declared!(i8),
+        DType::U16 => declared!(u16),
+        DType::I16 => declared!(i16),
+        DType::U32 => declared!(u32),
+        DType::I32 => declared!(i32),
+        DType::U64 => declared!(u64),
+        DType::I64 => declared!(i64),
+        DType::F32 => declared!(f32),
+        DType::F64 => declared!(f64),
         _ => None,
     }
 }

@@ -90,6 +90,7 @@ impl PureDataSet {
             endian: element.map_or(Endian::Little, |element| element.endian),
             chunk,
             filters,
+            fill: element.and_then(|element| datatype::declared_fill(&data_set, element)),
         };
         Ok(Self { shared, name: name.to_owned(), data_set, info, element, storage, fill: OnceLock::new() })
     }

@@ -24,7 +24,7 @@ pub(super) trait Picture: Send {
 }
 
 /// Opens pictures of one size and element type, one a channel, as a volume `[W, H, C]`; the content of each decides whether
-/// it is BMP, PNG or TIFF.
+/// it is BMP, PNG or TIFF. Each page of a TIFF file is a channel, but for pages that say that they are smaller copies or masks.
 ///
 /// BMP files are read where a box lies. Strips and tiles of TIFF files are decoded when they are needed, and kept while reads
 /// go on below them. PNG files are streams: rows from the first of the last box on are kept, and a box above it begins anew.
@@ -35,31 +35,37 @@ pub fn open_stack(paths: &[PathBuf], options: &ReadOptions) -> Result<Box<dyn Vo
     let Some(first) = paths.first() else {
         return Err(IoError::unsupported(Path::new(""), "a stack of no pictures"));
     };
-    let mut pictures = Vec::with_capacity(paths.len());
+    let (mut pictures, mut files) = (Vec::with_capacity(paths.len()), Vec::with_capacity(paths.len()));
     for path in paths {
-        pictures.push(open(path, options)?);
+        for picture in open(path, options)? {
+            pictures.push(picture);
+            files.push(path);
+        }
     }
     let (size, dtype) = (pictures[0].size(), pictures[0].dtype());
-    for (path, picture) in paths.iter().zip(&pictures) {
+    for (path, picture) in files.into_iter().zip(&pictures) {
         if picture.size() != size || picture.dtype() != dtype {
             let [w, h] = picture.size();
             let why = format!("{} x {}, {dtype} as in {} expected", size[0], size[1], first.display());
             return Err(IoError::bad_header(path, "picture", format!("{w} x {h}, {}", picture.dtype()), why));
         }
     }
-    let shape = [size[0], size[1], paths.len()];
+    let shape = [size[0], size[1], pictures.len()];
     let meta = VolumeMeta::new(shape, dtype, Affine::IDENTITY).map_err(|error| IoError::core(first, error))?;
     let path = first.clone();
     Ok(Box::new(StackSource { meta, path, pictures: pictures.into_iter().map(Mutex::new).collect() }))
 }
 
-fn open(path: &Path, options: &ReadOptions) -> Result<Box<dyn Picture>, IoError> {
+fn open(path: &Path, options: &ReadOptions) -> Result<Vec<Box<dyn Picture>>, IoError> {
     let mut magic = [0; 4];
     let len = ByteSource::open(path, options)?.read_up_to(0, &mut magic)?;
     Ok(match &magic[..len] {
-        b"\x89PNG" => Box::new(PngPicture::open(path, &options.limits)?),
-        b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+" => Box::new(TiffPicture::open(path, &options.limits)?),
-        [b'B', b'M', ..] => Box::new(BmpPicture::open(path)?),
+        b"\x89PNG" => vec![Box::new(PngPicture::open(path, &options.limits)?)],
+        b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+" => {
+            let pages = TiffPicture::open_pages(path, &options.limits)?;
+            pages.into_iter().map(|page| Box::new(page) as Box<dyn Picture>).collect()
+        }
+        [b'B', b'M', ..] => vec![Box::new(BmpPicture::open(path)?)],
         _ => return Err(IoError::not_this_format(path, "neither a BMP nor a PNG nor a TIFF picture")),
     })
 }

@@ -19,7 +19,12 @@ const UNSIGNED: u32 = 1;
 const SIGNED: u32 = 2;
 const FLOAT: u32 = 3;
 
-/// The first picture of a file, one value a pixel.
+/// Most pages of a file that are channels.
+const MAX_PAGES: usize = 4096;
+/// Bits of the tag `NewSubfileType`: a smaller copy of another page, a mask of one.
+const NOT_A_CHANNEL: u32 = 1 | 4;
+
+/// A page of a file, one value a pixel.
 pub(super) struct TiffPicture {
     path: PathBuf,
     decoder: Decoder<BufReader<File>>,
@@ -32,14 +37,44 @@ pub(super) struct TiffPicture {
 }
 
 impl TiffPicture {
-    pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, IoError> {
+    /// Opens the pages of a file in their order, without smaller copies and masks.
+    pub(super) fn open_pages(path: &Path, limits: &Limits) -> Result<Vec<Self>, IoError> {
+        let mut numbers = Vec::new();
+        let mut decoder = Self::decoder(path, limits)?;
+        for number in 0.. {
+            if number == MAX_PAGES {
+                return Err(IoError::unsupported(path, format!("more than {MAX_PAGES} pages")));
+            }
+            let kind = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).map_err(|error| failed(path, error))?;
+            if kind.unwrap_or(0) & NOT_A_CHANNEL == 0 {
+                numbers.push(number);
+            }
+            if !decoder.more_images() {
+                break;
+            }
+            decoder.next_image().map_err(|error| failed(path, error))?;
+        }
+        if numbers.is_empty() {
+            // All that there is is a small copy.
+            numbers.push(0);
+        }
+        numbers.into_iter().map(|number| Self::open(path, number, limits)).collect()
+    }
+
+    fn decoder(path: &Path, limits: &Limits) -> Result<Decoder<BufReader<File>>, IoError> {
         let file = File::open(path).map_err(|error| IoError::io(path, "open", error))?;
-        let failed = |error| failed(path, error);
         let bytes = usize::try_from(limits.volume_bytes).unwrap_or(usize::MAX);
         let mut tiff_limits = tiff::decoder::Limits::default();
         tiff_limits.decoding_buffer_size = bytes;
         tiff_limits.intermediate_buffer_size = bytes;
-        let mut decoder = Decoder::new(BufReader::new(file)).map_err(failed)?.with_limits(tiff_limits);
+        let decoder = Decoder::new(BufReader::new(file)).map_err(|error| failed(path, error))?;
+        Ok(decoder.with_limits(tiff_limits))
+    }
+
+    fn open(path: &Path, page: usize, limits: &Limits) -> Result<Self, IoError> {
+        let failed = |error| failed(path, error);
+        let mut decoder = Self::decoder(path, limits)?;
+        decoder.seek_to_image(page).map_err(failed)?;
         let (width, height) = decoder.dimensions().map_err(failed)?;
         let colour = decoder.colortype().map_err(failed)?;
         let ColorType::Gray(bits) = colour else {

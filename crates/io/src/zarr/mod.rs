@@ -26,6 +26,8 @@ mod v3;
 mod write;
 
 pub use array::ZarrArray;
+#[cfg(feature = "hdf5")]
+pub(crate) use element::{ElementType, fill_json};
 pub use format::ZarrFormat;
 pub use group::{ZarrEntry, list_zarr};
 #[cfg(feature = "hdf5")]

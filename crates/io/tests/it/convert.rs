@@ -60,6 +60,41 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+fn fill_values_are_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("a.h5"), folder.path().join("a.zarr"));
+    let file = create_hdf5(&source, Hdf5Backend::Pure, &WriteOptions::default()).unwrap();
+    let fills: [(&str, DType, Vec<u8>, serde_json::Value); 4] = [
+        ("i16", DType::I16, (-77i16).to_ne_bytes().to_vec(), (-77).into()),
+        ("u64", DType::U64, u64::MAX.to_ne_bytes().to_vec(), u64::MAX.into()),
+        ("f32", DType::F32, f32::NAN.to_ne_bytes().to_vec(), "NaN".into()),
+        ("none", DType::U8, vec![0], 0.into()),
+    ];
+    for (name, dtype, fill, _) in &fills {
+        let fill = (*name != "none").then(|| fill.clone());
+        let layout = Hdf5Layout::for_array(&[6], *dtype).with_chunk(Some(vec![2])).with_fill(fill);
+        file.create_data_set(name, &[6], *dtype, &layout).unwrap();
+        file.write_box(name, &[1], &[1], Voxels::F32(vec![3.0]).view()).unwrap();
+    }
+    file.finish().unwrap();
+    for version in [ZarrVersion::V3, ZarrVersion::V2] {
+        let options = ConvertOptions::new().with_version(version).with_overwrite(true).with_verify(true);
+        convert_hdf5(&source, &target, &options, &SilentProgress).unwrap();
+        for (name, dtype, fill, declared) in &fills {
+            let metadata = if version == ZarrVersion::V3 { "zarr.json" } else { ".zarray" };
+            assert_eq!(json(&target.join(name).join(metadata))["fill_value"], *declared, "{name}");
+            let array = ZarrArray::open(target.join(name), &Limits::default()).unwrap();
+            let mut values = Voxels::zeros(*dtype, 6).unwrap();
+            array.read_box(&[0], &[6], values.view_mut()).unwrap();
+            assert_eq!(values.view().bytes()[2 * dtype.size()..], fill.repeat(4), "{name}");
+        }
+        // Only the chunk that was written is a file.
+        let chunks = if version == ZarrVersion::V3 { target.join("i16/c") } else { target.join("i16") };
+        assert_eq!(names_in(&chunks).iter().filter(|name| !name.starts_with(".z")).count(), 1);
+    }
+}
+
+#[test]
 fn groups_arrays_and_attributes() {
     let folder = tempfile::tempdir().unwrap();
     let (source, target) = (folder.path().join("a.h5"), folder.path().join("a.zarr"));

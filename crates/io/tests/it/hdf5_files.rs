@@ -117,10 +117,11 @@ fn what_was_never_written_is_the_fill_value() {
     let fill = Some((-77i16).to_ne_bytes().to_vec());
     let writer = create_hdf5(&path, Hdf5Backend::Pure, &WriteOptions::default()).unwrap();
     let chunks = Hdf5Layout::for_array(&shape, DType::I16).with_chunk(Some(vec![2, 2])).with_fill(fill.clone());
-    let plain = Hdf5Layout::for_array(&[], DType::I16).with_fill(fill);
+    let plain = Hdf5Layout::for_array(&[], DType::I16).with_fill(fill.clone());
     writer.create_data_set("chunks", &shape, DType::I16, &chunks).unwrap();
     writer.create_data_set("never", &shape, DType::I16, &chunks).unwrap();
     writer.create_data_set("plain", &shape, DType::I16, &plain).unwrap();
+    writer.create_data_set("zero", &shape, DType::I16, &plain.clone().with_fill(None)).unwrap();
     for name in ["chunks", "plain"] {
         writer.write_box(name, &[1, 1], &[2, 1], Voxels::F32(vec![5.0, 6.4]).view()).unwrap();
     }
@@ -132,6 +133,8 @@ fn what_was_never_written_is_the_fill_value() {
         assert_eq!(read_all(file.as_ref(), "chunks"), Voxels::I16(expected.clone()), "{backend:?}");
         assert_eq!(read_all(file.as_ref(), "plain"), Voxels::I16(expected.clone()), "{backend:?}");
         assert_eq!(read_all(file.as_ref(), "never"), Voxels::I16(vec![-77; 20]), "{backend:?}");
+        assert_eq!(file.data_set("plain").unwrap().info().fill, fill, "{backend:?}");
+        assert_eq!(file.data_set("zero").unwrap().info().fill, None, "{backend:?}");
     }
 }
 

@@ -151,3 +151,31 @@ fn what_is_refused() {
     assert!(create_stack(std::slice::from_ref(&a), &floats, &options).is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
 }
+
+#[test]
+fn pages_of_a_tiff_are_channels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pages.tif");
+    let page = |first: u16| (0..12).map(|i| first + i).collect::<Vec<u16>>();
+    let mut encoder = TiffEncoder::new(std::fs::File::create(&path).unwrap()).unwrap();
+    for first in [0, 1000, 60_000] {
+        encoder.write_image::<colortype::Gray16>(4, 3, &page(first)).unwrap();
+    }
+    // A smaller copy, which says so.
+    let mut copy = encoder.new_image::<colortype::Gray16>(2, 1).unwrap();
+    copy.encoder().write_tag(tiff::tags::Tag::NewSubfileType, 1u32).unwrap();
+    copy.write_data(&[7, 8]).unwrap();
+    let source = open_stack(std::slice::from_ref(&path), &ReadOptions::default()).unwrap();
+    assert_eq!((source.meta().shape(), source.meta().dtype()), (&[4, 3, 3][..], DType::U16));
+    let values: Vec<u16> = read_vec(source.as_ref(), &Region::whole(&[4, 3, 3])).unwrap();
+    assert_eq!(values, [page(0), page(1000), page(60_000)].concat());
+    let part: Vec<u16> = read_vec(source.as_ref(), &Region::new([1, 2, 1], [2, 1, 2]).unwrap()).unwrap();
+    assert_eq!(part, [1009, 1010, 60_009, 60_010]);
+    // Pages of different sizes are no stack.
+    let mut encoder = TiffEncoder::new(std::fs::File::create(&path).unwrap()).unwrap();
+    encoder.write_image::<colortype::Gray16>(4, 3, &page(0)).unwrap();
+    encoder.write_image::<colortype::Gray16>(3, 4, &page(0)).unwrap();
+    drop(encoder);
+    let error = open_stack(std::slice::from_ref(&path), &ReadOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("pages.tif") && error.contains("4 x 3"), "{error}");
+}
