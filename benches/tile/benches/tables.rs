@@ -79,7 +79,8 @@ fn seams() -> Result<(), BoxError> {
 fn overhead() -> Result<(), BoxError> {
     println!("CPU seconds of tiling alone (identity, Gaussian window, overlap 1/4), least of {REPEATS}");
     for (shape, tile) in MERGES {
-        println!("{shape:?} tile {tile}: {:.4}", merge_secs(shape, tile, REPEATS)?);
+        let [alone, threads] = [0, 1].map(|depth| merge_secs(shape, tile, depth, REPEATS));
+        println!("{shape:?} tile {tile}: {:.4} on one thread, {:.4} with a thread for each stage", alone?, threads?);
     }
     Ok(())
 }

@@ -10,11 +10,11 @@ use crate::{NullSink, noise, volume};
 pub const MERGES: [(&[usize], usize); 3] = [(&[1024; 2], 512), (&[2048; 2], 512), (&[192; 3], 96)];
 
 /// The least CPU seconds of `repeats` runs of an identity through the Gaussian window, overlap 1/4, from memory into a sink
-/// that keeps nothing.
+/// that keeps nothing, with so many batches read ahead (0: on one thread).
 ///
 /// # Errors
 /// As the run; where the system does not tell CPU time.
-pub fn merge_secs(shape: &[usize], tile: usize, repeats: usize) -> Result<f64, BoxError> {
+pub fn merge_secs(shape: &[usize], tile: usize, queue_depth: usize, repeats: usize) -> Result<f64, BoxError> {
     let now = || cpu_secs().ok_or("no CPU time");
     let n = shape.iter().product::<usize>();
     let image = volume(&[&[1], shape].concat(), noise(n, 1))?;
@@ -24,7 +24,7 @@ pub fn merge_secs(shape: &[usize], tile: usize, repeats: usize) -> Result<f64, B
     let mut least = f64::INFINITY;
     for _ in 0..repeats {
         let before = now()?;
-        let inference = TiledInference::new(&plan).with_blend(NamedWindow::gaussian());
+        let inference = TiledInference::new(&plan).with_blend(NamedWindow::gaussian()).with_queue_depth(queue_depth);
         inference.run(&image, &mut [&mut model], vec![Target::new(&sink)], &SilentProgress)?;
         least = least.min(now()? - before);
     }

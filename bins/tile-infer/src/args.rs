@@ -32,11 +32,21 @@ pub(crate) struct Args {
     /// numbers .png and .bmp ('height*.tif' for several channels); HDF5, PNG, BMP and compressed files can not be resumed
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What runs on each tile: `identity`, `mean` over the channels, or a file: a chain of 3 x 3 convolutions with `ReLU`
+    /// What runs on each tile: `identity`, `mean` over the channels, `closed-form` (fringe images to heights in um), or a file: a chain of 3 x 3 convolutions with `ReLU`
     /// between them under PyTorch's names (.safetensors, .pt, .pth; 2-D images), a MeshNet (.safetensors) or SynthSeg (.h5)
     /// network for volumes in its orientation and intensities, an ONNX network (.onnx, in builds with the feature `onnx`)
-    #[arg(long, value_name = "identity|mean|FILE")]
+    #[arg(long, value_name = "identity|mean|closed-form|FILE")]
     pub(crate) model: String,
+    /// Wavelengths in um of the lasers of --model closed-form; channels are the phase steps of the first, then of the second ..
+    #[arg(long, value_name = "UM[,UM..]", value_delimiter = ',', default_values_t = [5.0, 5.5, 6.05, 6.655])]
+    pub(crate) wavelengths: Vec<f64>,
+    /// Phase steps of --model closed-form, equal parts of a period
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) buckets: usize,
+    /// Heights in um that --model closed-form looks for
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', allow_hyphen_values = true,
+        default_values_t = [-10.0, 40.0])]
+    pub(crate) height_range: Vec<f64>,
     /// How sums of convolutions are computed: exact gives the bits of the whole image with --window crop; strict and
     /// fast-math take fewer products
     #[arg(long, value_name = "exact|strict|fast-math", default_value = "exact")]
@@ -81,7 +91,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) mask: Option<PathBuf>,
     /// The model sees value * A + B, as `0.00392156862,0` for images of 0 to 255 [default: 1,0]
-    #[arg(long, value_name = "A,B", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', allow_hyphen_values = true)]
     pub(crate) intensity: Option<Vec<f32>>,
     /// Writes the number of the largest channel of each sample instead of the channels
     #[arg(long)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use volkit_core::{ArrayStore, BoxError, Predictor, PredictorSpec};
 use volkit_io::{open_weights, sha256_file};
 use volkit_kernels::{ConvOptions, Isa, Threads};
-use volkit_psi::{GraphPredictor, SimpleUNet};
+use volkit_psi::{ClosedForm, ClosedFormOptions, ClosedFormPredictor, GraphPredictor, Interferometer, SimpleUNet};
 #[cfg(feature = "seg")]
 use volkit_seg::{ModelKind, NetworkBuild, TilePredictor};
 use volkit_tile::{ModelMemory, Pointwise};
@@ -40,6 +40,7 @@ impl Model {
         let model = match args.model.as_str() {
             "identity" => Self::new(args, Kind::Other, args.model.clone(), || Pointwise::identity(channels, n_axes)),
             "mean" => Self::new(args, Kind::Other, args.model.clone(), || Pointwise::mean(channels, n_axes)),
+            "closed-form" => Self::closed_form(args).map_err(|error| in_file(&args.model, error))?,
             _ => Self::from_file(args, n_axes).map_err(|error| in_file(&args.model, error))?,
         };
         let spec = model.spec();
@@ -77,6 +78,18 @@ impl Model {
             }
             _ => ModelMemory::default(),
         })
+    }
+
+    fn closed_form(args: &Args) -> Result<Self, BoxError> {
+        let instrument = Interferometer::new(args.wavelengths.as_slice(), args.buckets);
+        let &[low, high] = args.height_range.as_slice() else {
+            return Err(format!("--height-range has {} numbers, expected LOW,HIGH", args.height_range.len()).into());
+        };
+        let solver = ClosedForm::new(&instrument, ClosedFormOptions::default().with_height_range_um([low, high]))?;
+        let threads = Arc::new(Threads::new(args.threads));
+        let identity = format!("closed-form {:?} {} {low} {high}", args.wavelengths, args.buckets);
+        let model = || ClosedFormPredictor::new(solver.clone()).with_threads(Arc::clone(&threads));
+        Ok(Self::new(args, Kind::Other, identity, model))
     }
 
     fn from_file(args: &Args, n_axes: usize) -> Result<Self, BoxError> {

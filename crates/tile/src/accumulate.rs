@@ -23,6 +23,7 @@ impl Sum for f32 {
         value as Self
     }
 
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
     }
@@ -40,6 +41,7 @@ impl Sum for f64 {
         value
     }
 
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         Self::from(value)
     }

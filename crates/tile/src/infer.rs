@@ -116,7 +116,8 @@ pub struct TiledInference<'a> {
     pub blend: Blend,
     /// Tiles of a batch. Default: 1.
     pub batch: BatchSize,
-    /// Batches that are read ahead of the workers. Default: 1.
+    /// Batches that are read ahead of the workers. Default: 1. With 0 and one worker nothing runs beside the model: reading,
+    /// merging and writing follow each other on the caller's thread, in the least memory and with the least CPU time.
     pub queue_depth: usize,
     /// Numbers of the sums. Default: f32.
     pub precision: Precision,

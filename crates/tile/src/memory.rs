@@ -9,7 +9,7 @@ use crate::{Blend, Precision, SkipPolicy, TileError, TilePlan};
 /// Finished planes handed to the writer at a time, in bytes: what the slabs of [`MemoryEstimate`] are made of.
 /// They stay in a second-level cache between the thread that fills them and the one that writes.
 const SLAB_BYTES: usize = 1 << 20;
-/// Slabs that exist: one that is filled, one that is written.
+/// Slabs that exist beside a writer's thread: one that is filled, one that is written.
 pub(crate) const N_SLABS: usize = 2;
 
 /// Memory of a model that only its author knows.
@@ -98,7 +98,8 @@ impl Setup<'_> {
             let sum_size = if self.precision == Precision::F64 { size_of::<f64>() } else { size };
             accumulators += (geometry.channels + usize::from(has_norm)) * planes * sum_size;
             let slab = slab_planes(&geometry).min(geometry.ring_planes());
-            sink = sink.max(N_SLABS * slab * geometry.channels * geometry.plane() * size);
+            let n_slabs = if runs_alone(self.workers, self.queue_depth) { 1 } else { N_SLABS };
+            sink = sink.max(n_slabs * slab * geometry.channels * geometry.plane() * size);
         }
         let in_flight = (self.workers + self.queue_depth) * batch;
         let is_padded = self.plan.axes().iter().any(|axis| {
@@ -132,6 +133,11 @@ impl Setup<'_> {
         }
         Ok(usize::try_from(n).unwrap_or(usize::MAX).min(self.plan.n_tiles()))
     }
+}
+
+/// Whether everything happens on the caller's thread.
+pub(crate) fn runs_alone(workers: usize, queue_depth: usize) -> bool {
+    workers == 1 && queue_depth == 0
 }
 
 /// Whether sums of weights are kept beside the outputs.

@@ -12,11 +12,11 @@ use volkit_core::{Predictor, PredictorSpec, Progress, VolumeSource};
 use crate::accumulate::Sum;
 use crate::infer::{BatchSize, InferReport, NotFinite, Target, TiledInference};
 use crate::layout::ChannelFirst;
-use crate::memory::{N_SLABS, has_norm, slab_planes};
+use crate::memory::{N_SLABS, has_norm, runs_alone, slab_planes};
 use crate::output::Output;
 use crate::reader::TileReader;
 use crate::ring::{Addend, Ring};
-use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, Runner, WriteTarget, write_planes};
+use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, Runner, WriteStage, WriteTarget};
 use crate::{SkipPolicy, Tile, TileError};
 
 /// Between which samples a run works.
@@ -64,7 +64,6 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
         return Ok(report);
     }
     let first = span.first_row * plan.tiles_per_row();
-    let n_buffers = models.len() + setup.queue_depth;
     let (per_image, offset) = (span.rows.len() * plan.tiles_per_row(), span.rows.start * plan.tiles_per_row());
     progress.begin("tiles", (report.n_tiles - first) as u64);
     let stage = ReadStage {
@@ -80,40 +79,97 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
     let expected: Vec<(String, Vec<usize>)> =
         outputs.iter().map(|output| expected(output, plan.axes().len())).collect();
     let commit = setup.commit.take();
+    let most = AtomicUsize::new(batch);
+    let halves = matches!(setup.batch, BatchSize::Budget { .. });
+    let runners = models.iter_mut().map(|model| Runner {
+        model: &mut **model,
+        expected: &expected,
+        most: halves.then_some(&most),
+    });
+    let (mut runners, writes) = (runners.collect::<Vec<_>>(), WriteStage::new(targets, commit));
+    let merge = |outlet, report| Merger::new(&setup, &outputs, &span, outlet, report);
+    let alone = runs_alone(runners.len(), setup.queue_depth);
+    let (bytes_read, bytes_written) = match runners.pop() {
+        Some(runner) if alone => {
+            let merger = merge(Outlet::Sink { writes, spare: Vec::new() }, &mut report);
+            run_here(stage, runner, merger, progress)?
+        }
+        last => {
+            runners.extend(last);
+            run_threads(stage, (runners, setup.queue_depth), |outlet| merge(outlet, &mut report), writes, progress)?
+        }
+    };
+    Ok(InferReport { batch: most.into_inner().min(batch), bytes_read, bytes_written, ..report })
+}
+
+/// One batch after the other on this thread; gives the bytes read and written.
+fn run_here<A: Sum>(
+    mut reads: ReadStage<'_, impl Iterator<Item = (usize, usize)>>,
+    mut runner: Runner<'_>,
+    mut merger: Merger<'_, A>,
+    progress: &dyn Progress,
+) -> Result<(u64, u64), TileError> {
+    let mut buffer = Vec::new();
+    loop {
+        let (work, error) = reads.next_batch(0, buffer);
+        if work.tiles.is_empty() && error.is_none() {
+            break;
+        }
+        buffer = Vec::new();
+        if !work.tiles.is_empty() {
+            let done = runner.answer(work)?;
+            match merger.take(done, progress) {
+                Ok(spare) => buffer = spare,
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::WriterGone) => return Err(TileError::Panicked("writer")),
+            }
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+    }
+    Ok((reads.bytes_read, merger.outlet.bytes_written()))
+}
+
+/// A reader, the workers, the merger and a writer at the same time; gives the bytes read and written.
+fn run_threads<'m, A: Sum>(
+    reads: ReadStage<'_, impl Iterator<Item = (usize, usize)> + Send>,
+    (runners, queue_depth): (Vec<Runner<'_>>, usize),
+    merge: impl FnOnce(Outlet<'static>) -> Merger<'m, A>,
+    writes: WriteStage<'_>,
+    progress: &dyn Progress,
+) -> Result<(u64, u64), TileError> {
     let (buffers, wanted_buffers) = channel();
     let (work, waiting_work) = channel();
     let (done, outcomes) = channel();
     let (finished, finished_planes) = sync_channel(N_SLABS);
     let (spare, spare_slabs) = channel();
-    (0..n_buffers).for_each(|_| drop(buffers.send(Vec::new())));
+    (0..runners.len() + queue_depth).for_each(|_| drop(buffers.send(Vec::new())));
     (0..N_SLABS).for_each(|_| drop(spare.send(Vec::new())));
     let waiting_work = Mutex::new(waiting_work);
-    let most = AtomicUsize::new(batch);
-    let halves = matches!(setup.batch, BatchSize::Budget { .. });
-    let outcome = thread::scope(|scope| {
+    thread::scope(|scope| {
         let reader_done = done.clone();
-        let reader = scope.spawn(move || stage.run(&wanted_buffers, &work, &reader_done));
-        for model in models.iter_mut() {
+        let reader = scope.spawn(move || reads.run(&wanted_buffers, &work, &reader_done));
+        for runner in runners {
             let (done, waiting_work) = (done.clone(), &waiting_work);
-            let runner = Runner { model: &mut **model, expected: &expected, most: halves.then_some(&most) };
             scope.spawn(move || runner.run(waiting_work, &done));
         }
         drop(done);
-        let writer = scope.spawn(move || write_planes(&finished_planes, &spare, targets, commit));
-        // The merger owns its ends of the channels: when it returns, every thread ends.
-        let merged = Merger::new(&setup, &outputs, &span, Ends { buffers, finished, spare_slabs }, &mut report)
-            .run(&outcomes, progress);
-        drop(outcomes);
+        let writer = scope.spawn(move || writes.run(&finished_planes, &spare));
+        let outlet = Outlet::Writer { finished, spare: spare_slabs };
+        let merged = merge(outlet).run(&outcomes, &buffers, progress);
+        // Without the merger's ends of the channels every thread ends.
+        drop((buffers, outcomes));
         let written = writer.join().unwrap_or(Err(TileError::Panicked("writer")));
         let read = reader.join().map_err(|_| TileError::Panicked("reader"));
         match merged {
-            Err(Halt::Failed(error)) => return Err(error),
-            Err(Halt::WriterGone) | Ok(()) => report.bytes_written = written?,
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::WriterGone) | Ok(()) => {
+                let written = written?;
+                Ok((read?, written))
+            }
         }
-        report.bytes_read = read?;
-        Ok(report)
-    });
-    outcome.map(|report| InferReport { batch: most.into_inner().min(batch), ..report })
+    })
 }
 
 /// The model's output for one tile, `[K, T0, T1, ..]`.
@@ -174,11 +230,42 @@ impl From<TileError> for Halt {
     }
 }
 
-/// The merger's ends of the channels.
-struct Ends {
-    buffers: Sender<Vec<f32>>,
-    finished: SyncSender<Finished>,
-    spare_slabs: Receiver<Vec<f32>>,
+/// Where finished planes go.
+enum Outlet<'a> {
+    /// To the thread that writes them.
+    Writer { finished: SyncSender<Finished>, spare: Receiver<Vec<f32>> },
+    /// To the sinks at once.
+    Sink { writes: WriteStage<'a>, spare: Vec<f32> },
+}
+
+impl Outlet<'_> {
+    /// Memory for planes.
+    fn slab(&mut self) -> Result<Vec<f32>, Halt> {
+        match self {
+            Self::Writer { spare, .. } => spare.recv().map_err(|_| Halt::WriterGone),
+            Self::Sink { spare, .. } => Ok(std::mem::take(spare)),
+        }
+    }
+
+    fn send(&mut self, message: Finished) -> Result<(), Halt> {
+        match self {
+            Self::Writer { finished, .. } => finished.send(message).map_err(|_| Halt::WriterGone),
+            Self::Sink { writes, spare } => {
+                if let Some(values) = writes.take(message)? {
+                    *spare = values;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that went to the sinks from here.
+    fn bytes_written(&self) -> u64 {
+        match self {
+            Self::Writer { .. } => 0,
+            Self::Sink { writes, .. } => writes.bytes_written,
+        }
+    }
 }
 
 /// Adds tiles in plan order and sends final planes on.
@@ -187,7 +274,7 @@ struct Merger<'a, A> {
     outputs: &'a [Output<A>],
     span: &'a Span,
     rings: Vec<Ring<A>>,
-    ends: Ends,
+    outlet: Outlet<'a>,
     report: &'a mut InferReport,
     image: Option<usize>,
     fill: f32,
@@ -199,7 +286,7 @@ impl<'a, A: Sum> Merger<'a, A> {
         setup: &'a TiledInference<'a>,
         outputs: &'a [Output<A>],
         span: &'a Span,
-        ends: Ends,
+        outlet: Outlet<'a>,
         report: &'a mut InferReport,
     ) -> Self {
         let policy = setup.skip.map(|skip| skip.policy);
@@ -207,11 +294,16 @@ impl<'a, A: Sum> Merger<'a, A> {
         let rings = outputs.iter().map(|output| Ring::new(output, with_norm)).collect();
         let fill = setup.skip.map_or(0.0, |skip| skip.fill);
         let skipped = if policy == Some(SkipPolicy::Renormalize) { Addend::Nothing } else { Addend::Fill(fill) };
-        Self { setup, outputs, span, rings, ends, report, image: None, fill, skipped }
+        Self { setup, outputs, span, rings, outlet, report, image: None, fill, skipped }
     }
 
     /// Takes batches in order, however they come.
-    fn run(mut self, outcomes: &Receiver<Outcome>, progress: &dyn Progress) -> Result<(), Halt> {
+    fn run(
+        mut self,
+        outcomes: &Receiver<Outcome>,
+        buffers: &Sender<Vec<f32>>,
+        progress: &dyn Progress,
+    ) -> Result<(), Halt> {
         let (mut waiting, mut next) = (BTreeMap::new(), 0);
         let mut merged = 0;
         while let Ok((seq, outcome)) = outcomes.recv() {
@@ -220,8 +312,8 @@ impl<'a, A: Sum> Merger<'a, A> {
                 next += 1;
                 let done = outcome?;
                 merged += done.tiles.len();
-                self.take(done, progress)?;
-                progress.check().map_err(TileError::from)?;
+                // The reader has ended once all tiles are read.
+                let _ = buffers.send(self.take(done, progress)?);
             }
         }
         let wanted = (self.span.n_rows() - self.span.first_row) * self.setup.plan.tiles_per_row();
@@ -229,14 +321,14 @@ impl<'a, A: Sum> Merger<'a, A> {
         if merged < wanted { Err(TileError::Panicked("reader").into()) } else { Ok(()) }
     }
 
-    fn take(&mut self, done: Done, progress: &dyn Progress) -> Result<(), Halt> {
+    /// Adds the tiles of a batch; gives the memory of its input back.
+    fn take(&mut self, done: Done, progress: &dyn Progress) -> Result<Vec<f32>, Halt> {
         for tile in &done.tiles {
             self.add(*tile, &done)?;
             progress.advance(1);
         }
-        // The reader has ended once all tiles are read.
-        let _ = self.ends.buffers.send(done.buffer);
-        Ok(())
+        progress.check().map_err(TileError::from)?;
+        Ok(done.buffer)
     }
 
     fn add(&mut self, planned: Planned, done: &Done) -> Result<(), Halt> {
@@ -306,15 +398,14 @@ impl<'a, A: Sum> Merger<'a, A> {
             while ring.flushed() < end {
                 let first = ring.flushed();
                 let n_planes = step.min(end - first);
-                let mut values = self.ends.spare_slabs.recv().map_err(|_| Halt::WriterGone)?;
+                let mut values = self.outlet.slab()?;
                 ring.drain(output, first + n_planes, self.fill, &mut values);
-                let slab = Finished::Slab { output: k, image, first, n_planes, values };
-                self.ends.finished.send(slab).map_err(|_| Halt::WriterGone)?;
+                self.outlet.send(Finished::Slab { output: k, image, first, n_planes, values })?;
             }
         }
         let rows = image * self.span.rows.len() + row + 1 - self.span.rows.start;
         if rows > self.span.rows_done {
-            self.ends.finished.send(Finished::Rows(rows)).map_err(|_| Halt::WriterGone)?;
+            self.outlet.send(Finished::Rows(rows))?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The unfinished planes of an output.
 
+use volkit_kernels::{Isa, Vectorized, vectorize};
+
 use crate::accumulate::Sum;
 use crate::output::{Output, Part};
 
@@ -68,31 +70,27 @@ impl<A: Sum> Ring<A> {
         let len = last.dst.len();
         let mut rows = std::mem::take(&mut self.rows);
         self.find_rows(output, outer, last, &mut rows);
-        let row_weights = |row: &Row<A>| match (&output.map, &last.weights) {
-            (Some(map), _) => Some(&map[row.map..row.map + len]),
-            (None, weights) => weights.as_deref(),
+        let weights = match (&output.map, &last.weights) {
+            (Some(map), _) => Weights::Map(map),
+            (None, Some(weights)) => Weights::OfAll(weights),
+            (None, None) => Weights::One,
         };
         let tile_len = output.tile_len() / output.channels.max(1);
-        let ring_len = self.planes * self.plane;
+        let (ring_len, isa) = (self.planes * self.plane, Isa::detect());
         let mut is_finite = true;
         for channel in 0..output.channels {
             let sums = &mut self.values[channel * ring_len..(channel + 1) * ring_len];
-            for row in &rows {
-                let sums = &mut sums[row.dst..row.dst + len];
-                match addend {
-                    Addend::Values(values) => {
-                        let src = channel * tile_len + row.src;
-                        is_finite &= add_row(sums, &values[src..src + len], row.weight, row_weights(row));
-                    }
-                    Addend::Fill(fill) => add_constant(sums, A::from_f32(fill), row.weight, row_weights(row)),
-                    Addend::Nothing => {}
+            match addend {
+                Addend::Values(values) => {
+                    let values = &values[channel * tile_len..];
+                    is_finite &= vectorize(isa, AddRows { sums, values, rows: &rows, len, weights });
                 }
+                Addend::Fill(fill) => add_constant(sums, A::from_f32(fill), (&rows, len), weights),
+                Addend::Nothing => {}
             }
         }
         if let (Some(norm), false) = (&mut self.norm, matches!(addend, Addend::Nothing)) {
-            for row in &rows {
-                add_constant(&mut norm[row.dst..row.dst + len], A::ONE, row.weight, row_weights(row));
-            }
+            add_constant(norm, A::ONE, (&rows, len), weights);
         }
         self.rows = rows;
         is_finite
@@ -166,32 +164,72 @@ fn inner_rows<A: Sum>(
     }
 }
 
-/// Adds a row; gives whether all values are finite. That is found on the way: a pass of its own over a tile costs half as
-/// much as adding it.
-fn add_row<A: Sum>(sums: &mut [A], values: &[f32], weight: A, weights: Option<&[A]>) -> bool {
-    // The exponent of infinity and NaN is the only one with all bits set.
-    const EXPONENT: u32 = 0x7f80_0000;
-    let mut worst = 0;
-    match weights {
-        Some(weights) => {
-            for ((sum, &value), &w) in sums.iter_mut().zip(values).zip(weights) {
-                *sum += weight * w * A::from_f32(value);
-                worst = worst.max(value.to_bits() & EXPONENT);
-            }
-        }
-        None => {
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += weight * A::from_f32(value);
-                worst = worst.max(value.to_bits() & EXPONENT);
-            }
-        }
-    }
-    worst < EXPONENT
+/// What the samples of a row weigh, beside the weight of the row itself.
+#[derive(Clone, Copy)]
+enum Weights<'a, A> {
+    One,
+    /// The same in each row.
+    OfAll(&'a [A]),
+    /// A map of the tile.
+    Map(&'a [A]),
 }
 
-fn add_constant<A: Sum>(sums: &mut [A], value: A, weight: A, weights: Option<&[A]>) {
-    match weights {
-        Some(weights) => sums.iter_mut().zip(weights).for_each(|(sum, &w)| *sum += weight * w * value),
-        None => sums.iter_mut().for_each(|sum| *sum += weight * value),
+impl<'a, A> Weights<'a, A> {
+    #[inline(always)]
+    fn of_row(self, row: &Row<A>, len: usize) -> Option<&'a [A]> {
+        match self {
+            Self::One => None,
+            Self::OfAll(weights) => Some(weights),
+            Self::Map(map) => Some(&map[row.map..row.map + len]),
+        }
+    }
+}
+
+/// Adds the rows of one channel of a tile; gives whether all values are finite. That is found on the way: a pass of its own
+/// over a tile costs half as much as adding it.
+struct AddRows<'a, A> {
+    sums: &'a mut [A],
+    values: &'a [f32],
+    rows: &'a [Row<A>],
+    len: usize,
+    weights: Weights<'a, A>,
+}
+
+impl<A: Sum> Vectorized for AddRows<'_, A> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        // The exponent of infinity and NaN is the only one with all bits set.
+        const EXPONENT: u32 = 0x7f80_0000;
+        let (len, mut worst) = (self.len, 0);
+        for row in self.rows {
+            let pairs = self.sums[row.dst..row.dst + len].iter_mut().zip(&self.values[row.src..row.src + len]);
+            match self.weights.of_row(row, len) {
+                Some(weights) => {
+                    for ((sum, &value), &weight) in pairs.zip(weights) {
+                        *sum += row.weight * weight * A::from_f32(value);
+                        worst = worst.max(value.to_bits() & EXPONENT);
+                    }
+                }
+                None => {
+                    for (sum, &value) in pairs {
+                        *sum += row.weight * A::from_f32(value);
+                        worst = worst.max(value.to_bits() & EXPONENT);
+                    }
+                }
+            }
+        }
+        worst < EXPONENT
+    }
+}
+
+fn add_constant<A: Sum>(sums: &mut [A], value: A, (rows, len): (&[Row<A>], usize), weights: Weights<'_, A>) {
+    for row in rows {
+        let sums = &mut sums[row.dst..row.dst + len];
+        match weights.of_row(row, len) {
+            Some(weights) => sums.iter_mut().zip(weights).for_each(|(sum, &w)| *sum += row.weight * w * value),
+            None => sums.iter_mut().for_each(|sum| *sum += row.weight * value),
+        }
     }
 }

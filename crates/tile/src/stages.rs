@@ -87,7 +87,7 @@ impl<T: Iterator<Item = (usize, usize)>> ReadStage<'_, T> {
     }
 
     /// The next tiles until a batch is full, and what stopped it before that.
-    fn next_batch(&mut self, seq: usize, mut buffer: Vec<f32>) -> (Work, Option<TileError>) {
+    pub(crate) fn next_batch(&mut self, seq: usize, mut buffer: Vec<f32>) -> (Work, Option<TileError>) {
         let shape = self.plan.input_shape();
         let tile_len = self.channels * shape.iter().product::<usize>();
         let (mut tiles, mut n_run, mut failed) = (Vec::new(), 0, None);
@@ -152,18 +152,20 @@ impl Runner<'_> {
         loop {
             // The lock is held while waiting: the others could do nothing but wait too.
             let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(Work { seq, tiles, batch, buffer }) = next else { return };
-            let outcome = match batch {
-                None => Ok(Done { tiles, outputs: Vec::new(), buffer }),
-                // A model that panics is not asked again: the error ends the run.
-                Some(batch) => catch_unwind(AssertUnwindSafe(|| self.predict(tiles, batch)))
-                    .unwrap_or(Err(TileError::Panicked("model"))),
-            };
+            let Ok(next) = next else { return };
+            let seq = next.seq;
+            let outcome = self.answer(next);
             let failed = outcome.is_err();
             if done.send((seq, outcome)).is_err() || failed {
                 return;
             }
         }
+    }
+
+    /// Runs a batch. A model that panics is not asked again: the error ends the run.
+    pub(crate) fn answer(&mut self, Work { tiles, batch, buffer, .. }: Work) -> Result<Done, TileError> {
+        let Some(batch) = batch else { return Ok(Done { tiles, outputs: Vec::new(), buffer }) };
+        catch_unwind(AssertUnwindSafe(|| self.predict(tiles, batch))).unwrap_or(Err(TileError::Panicked("model")))
     }
 
     fn predict(&mut self, tiles: Vec<Planned>, batch: Batch) -> Result<Done, TileError> {
@@ -267,23 +269,40 @@ pub(crate) struct WriteTarget<'a> {
     pub(crate) shape: Vec<usize>,
 }
 
-/// Writes planes as they come; gives the bytes written.
-pub(crate) fn write_planes(
-    finished: &Receiver<Finished>,
-    spare: &Sender<Vec<f32>>,
-    mut targets: Vec<WriteTarget<'_>>,
-    mut commit: Option<Commit<'_>>,
-) -> Result<u64, TileError> {
-    let (mut bytes, mut reduced) = (0, Vec::new());
-    while let Ok(message) = finished.recv() {
+/// Writes planes as they come.
+pub(crate) struct WriteStage<'a> {
+    targets: Vec<WriteTarget<'a>>,
+    commit: Option<Commit<'a>>,
+    pub(crate) bytes_written: u64,
+    reduced: Vec<f32>,
+}
+
+impl<'a> WriteStage<'a> {
+    pub(crate) fn new(targets: Vec<WriteTarget<'a>>, commit: Option<Commit<'a>>) -> Self {
+        Self { targets, commit, bytes_written: 0, reduced: Vec::new() }
+    }
+
+    /// Writes until nobody sends more; gives the bytes written.
+    pub(crate) fn run(mut self, finished: &Receiver<Finished>, spare: &Sender<Vec<f32>>) -> Result<u64, TileError> {
+        while let Ok(message) = finished.recv() {
+            if let Some(values) = self.take(message)? {
+                // Nobody takes it once all planes are on their way.
+                let _ = spare.send(values);
+            }
+        }
+        Ok(self.bytes_written)
+    }
+
+    /// Writes planes and gives their memory back, or records rows.
+    pub(crate) fn take(&mut self, message: Finished) -> Result<Option<Vec<f32>>, TileError> {
         match message {
             Finished::Slab { output, image, first, n_planes, values } => {
-                let WriteTarget { target, layout, name, channels, shape } = &mut targets[output];
+                let WriteTarget { target, layout, name, channels, shape } = &mut self.targets[output];
                 let written = match &mut target.reduce {
                     Some(reduce) => {
-                        reduced.clear();
-                        reduce.reduce(&values, *channels, &mut reduced);
-                        &reduced
+                        self.reduced.clear();
+                        reduce.reduce(&values, *channels, &mut self.reduced);
+                        &self.reduced
                     }
                     None => &values,
                 };
@@ -294,18 +313,17 @@ pub(crate) fn write_planes(
                     Ok(region) => target.sink.write_region(&region, written.as_slice().into()),
                     Err(error) => Err(error.into()),
                 };
-                bytes += size_of_val(written.as_slice()) as u64;
+                self.bytes_written += size_of_val(written.as_slice()) as u64;
                 let last = first + n_planes - 1;
                 wrote.map_err(|source| TileError::Sink { output: name.clone(), first, last, source })?;
-                // Nobody takes it once all planes are on their way.
-                let _ = spare.send(values);
+                Ok(Some(values))
             }
             Finished::Rows(row) => {
-                if let Some(commit) = &mut commit {
+                if let Some(commit) = &mut self.commit {
                     commit(row).map_err(|source| TileError::Commit { row, source })?;
                 }
+                Ok(None)
             }
         }
     }
-    Ok(bytes)
 }

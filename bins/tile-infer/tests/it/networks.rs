@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use volkit_core::{Affine, Region, VolumeMeta};
 #[cfg(feature = "seg")]
 use volkit_core::{Array, MemoryStore};
-use volkit_io::write_safetensors;
+use volkit_io::{WriteOptions, write_safetensors};
 use volkit_psi::SimpleUNet;
 
 use crate::bench::Bench;
@@ -120,4 +121,28 @@ fn a_mesh_net_in_tiles_gives_the_labels_of_the_whole_volume() {
     assert!(labels.to_real::<f32>().unwrap().contains(&2.0));
     bench.done("--input scan.npy --model mesh.safetensors --output logits.npy --quiet");
     assert_eq!(bench.load("logits.npy").shape(), &[36, 30, 40, 3]);
+}
+
+#[test]
+fn fringe_images_become_heights() {
+    use volkit_psi::{ClosedForm, ClosedFormOptions, Interferometer, PsiScene, Sensor};
+
+    let bench = Bench::new();
+    let instrument = Interferometer::new([5.0, 5.5, 6.05], 3);
+    let truth = PsiScene::reference().height_um([40, 25]);
+    let greys = Sensor::default().record(&instrument, &truth, 0).unwrap();
+    let meta = VolumeMeta::new([25, 40, 9], greys.dtype(), Affine::IDENTITY).unwrap();
+    let sink = volkit_io::create_array(bench.path("wafer.npy"), &meta, &WriteOptions::new()).unwrap();
+    sink.write_region(&Region::whole(meta.shape()), greys.view()).unwrap();
+    sink.finish().unwrap();
+    let solver = ClosedForm::new(&instrument, ClosedFormOptions::default().with_height_range_um([-2.0, 26.0])).unwrap();
+    let greys: Vec<u8> = greys.as_slice::<u8>().unwrap().to_vec();
+    let wanted = solver.solve(&greys, &volkit_kernels::Threads::single()).unwrap();
+    let model = "--model closed-form --wavelengths 5,5.5,6.05 --buckets 3";
+    bench
+        .done(&format!("--input wafer.npy --output height.npy {model} --height-range -2,26 --tile-size 7 --threads 2"));
+    let got = bench.load("height.npy").to_real::<f32>().unwrap();
+    assert!(got.iter().copied().eq(wanted.height_um.iter().map(|&h| h as f32)));
+    let refused = bench.run(&format!("--input wafer.npy --output b.npy {model} --height-range -2,2600"));
+    assert!(refused.code == Some(1) && refused.stderr.contains("um apart"), "{refused:?}");
 }

@@ -1,8 +1,8 @@
 //! What a run refuses, and what it does when a part of it fails.
 
 use volkit_core::{
-    Affine, Batch, BoxError, DType, Predictor, PredictorSpec, Region, SilentProgress, VolumeMeta, VolumeSource,
-    VoxelsMut,
+    Affine, Batch, BoxError, DType, Predictor, PredictorSpec, Region, SilentProgress, VolumeMeta, VolumeSink,
+    VolumeSource, VoxelsMut, VoxelsRef,
 };
 use volkit_tile::{AxisSpec, BatchSize, NotFinite, Pointwise, Skip, TileError, TilePlan, TiledInference};
 
@@ -103,13 +103,14 @@ impl Predictor for Faulty {
 fn a_model_that_fails_or_panics_ends_the_run() {
     let plan = plan();
     let image = noise_volume(&[1, 8, 8], 1);
-    for n_workers in [1, 3] {
+    for (n_workers, queue_depth) in [(1, 0), (1, 1), (3, 1)] {
         for panics in [false, true] {
             let new = |calls_left| Faulty { spec: spec(1, 2, vec![output("y", 1, 1, 1)]), calls_left, panics };
             let mut workers: Vec<Faulty> = (0..n_workers).map(|_| new(1)).collect();
             let mut models: Vec<&mut dyn Predictor> =
                 workers.iter_mut().map(|worker| worker as &mut dyn Predictor).collect();
-            let error = run(TiledInference::new(&plan), &image, &mut models, &[&[8, 8]]).unwrap_err();
+            let inference = TiledInference::new(&plan).with_queue_depth(queue_depth);
+            let error = run(inference, &image, &mut models, &[&[8, 8]]).unwrap_err();
             match error {
                 TileError::Model { source, .. } => assert!(!panics && source.to_string() == "out of memory"),
                 TileError::Panicked(who) => assert!(panics && who == "model"),
@@ -136,16 +137,55 @@ impl VolumeSource for Truncated {
 fn a_truncated_source_names_the_first_tile_and_keeps_the_rows_before_it() {
     let plan = plan();
     let source = Truncated(VolumeMeta::new([8, 8, 1], DType::F32, Affine::IDENTITY).unwrap());
-    let (sink, _slot) =
-        volkit_core::MemorySink::new(VolumeMeta::new([8, 8], DType::F32, Affine::IDENTITY).unwrap()).unwrap();
-    let rows = std::sync::Mutex::new(Vec::new());
-    let record = |done: usize| {
-        rows.lock().unwrap().push(done);
+    for queue_depth in [0, 1] {
+        let meta = VolumeMeta::new([8, 8], DType::F32, Affine::IDENTITY).unwrap();
+        let (sink, _slot) = volkit_core::MemorySink::new(meta).unwrap();
+        let rows = std::sync::Mutex::new(Vec::new());
+        let record = |done: usize| {
+            rows.lock().unwrap().push(done);
+            Ok(())
+        };
+        let inference = TiledInference::new(&plan).with_queue_depth(queue_depth);
+        let inference = inference.with_batch(BatchSize::Fixed(3)).on_commit(record);
+        let targets = vec![volkit_tile::Target::new(&sink)];
+        let error = inference.run(&source, &mut [&mut Pointwise::identity(1, 2)], targets, &SilentProgress);
+        let error = error.unwrap_err();
+        assert!(matches!(error, TileError::Source { tile: 2, .. }), "{error}");
+        assert_eq!(*rows.lock().unwrap(), [1]);
+    }
+}
+
+/// A sink that is full.
+struct Full(VolumeMeta);
+
+impl VolumeSink for Full {
+    fn meta(&self) -> &VolumeMeta {
+        &self.0
+    }
+
+    fn write_region(&self, region: &Region, _values: VoxelsRef<'_>) -> Result<(), BoxError> {
+        if region.end(1) > 4 { Err("no space left".into()) } else { Ok(()) }
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), BoxError> {
         Ok(())
-    };
-    let inference = TiledInference::new(&plan).with_batch(BatchSize::Fixed(3)).on_commit(record);
-    let targets = vec![volkit_tile::Target::new(&sink)];
-    let error = inference.run(&source, &mut [&mut Pointwise::identity(1, 2)], targets, &SilentProgress).unwrap_err();
-    assert!(matches!(error, TileError::Source { tile: 2, .. }), "{error}");
-    assert_eq!(*rows.lock().unwrap(), [1]);
+    }
+}
+
+#[test]
+fn a_full_sink_names_the_planes_and_keeps_the_rows_before_them() {
+    let plan = plan();
+    let image = noise_volume(&[1, 8, 8], 1);
+    for queue_depth in [0, 1] {
+        let sink = Full(VolumeMeta::new([8, 8], DType::F32, Affine::IDENTITY).unwrap());
+        let mut rows = Vec::new();
+        let inference = TiledInference::new(&plan).with_queue_depth(queue_depth).on_commit(|done| {
+            rows.push(done);
+            Ok(())
+        });
+        let targets = vec![volkit_tile::Target::new(&sink)];
+        let error = inference.run(&image, &mut [&mut Pointwise::identity(1, 2)], targets, &SilentProgress);
+        assert!(matches!(error, Err(TileError::Sink { first: 4, last: 7, .. })), "{error:?}");
+        assert_eq!(rows, [1]);
+    }
 }
