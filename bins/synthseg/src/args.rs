@@ -8,6 +8,9 @@ use volkit_seg::NetPath;
 
 const EXAMPLES: &str = "\
 Examples:
+  Without any file, to see what comes out:
+    synthseg --demo demo/
+
   One scan of any contrast, labels and a table of volumes:
     synthseg --i flair.nii.gz --o labels.nii.gz --vol volumes.csv
 
@@ -28,13 +31,29 @@ Exit codes: 0 all scans segmented, 1 something failed (the other scans are still
 #[command(name = "synthseg", version, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A scan (.nii, .nii.gz, .mgz, .npz), a folder of scans, or a .txt list with one path a line.
-    #[arg(long = "i", value_name = "IN")]
+    #[arg(
+        long = "i",
+        value_name = "IN",
+        required_unless_present = "demo",
+        default_value = ".",
+        hide_default_value = true
+    )]
     pub(crate) input: PathBuf,
 
     /// Where labels go: a file or folder for a scan, a folder for a folder, a .txt list for a list.
     /// In a folder the names are those of the scans with `_synthseg` before the suffix.
-    #[arg(long = "o", value_name = "OUT")]
+    #[arg(
+        long = "o",
+        value_name = "OUT",
+        required_unless_present = "demo",
+        default_value = ".",
+        hide_default_value = true
+    )]
     pub(crate) output: PathBuf,
+
+    /// Make a head by formula, segment it, and write scan, labels, volumes, picture and report into this folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["input", "output"])]
+    pub(crate) demo: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) method: MethodArgs,
@@ -160,7 +179,8 @@ pub(crate) struct OutputArgs {
 #[command(next_help_heading = "Weights")]
 pub(crate) struct ModelArgs {
     /// Weights of a network (.h5 or .safetensors, recognised by content), or a name that is looked up in the folders of
-    /// models; several times for several networks [default: `synthseg_2.0`, with --v1 `synthseg_1.0`, with --robust
+    /// models; several times for several networks [default: `synthseg_2.0`, or the network
+    /// that is part of this program where those weights are nowhere; with --v1 `synthseg_1.0`, with --robust
     /// `synthseg_robust_2.0`; `synthseg_parc_2.0` and `synthseg_qc_2.0` where they are needed].
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Vec<PathBuf>,

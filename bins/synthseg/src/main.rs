@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod demo;
 mod load;
 mod memory;
 mod model;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = run::run(&args, &display);
+    let outcome = demo::expanded(args).and_then(|args| run::run(&args, &display));
     display.finish();
     match outcome {
         Ok(outcome) if outcome.failed.is_empty() => ExitCode::SUCCESS,

@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::{Context as _, Result, bail, ensure};
 use volkit_kernels::{ConvOptions, Isa, Threads, Workspace};
 use volkit_seg::{
-    LabelTable, ModelInfo, ModelKind, NetPath, NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet,
-    Segmenter, SynthSeg, SynthSegOptions, open_model_for,
+    CompactNet, LabelTable, ModelInfo, ModelKind, NetPath, NetworkBuild, Networks, ParcellationNet, QualityNet,
+    SegmentationNet, Segmenter, SynthSeg, SynthSegOptions, open_model_for,
 };
 
 use crate::args::Args;
@@ -56,11 +56,8 @@ pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
     let workspace = Workspace::default();
     let build = NetworkBuild::new().with_conv(conv).with_path(path).with_workspace(&workspace);
     let context = |file: &ModelFile| file.path.display().to_string();
-    let network = if segmenter.kind == ModelKind::MeshNet {
-        let flags = args.synthseg_flags();
-        ensure!(flags.is_empty(), "{}: {} of SynthSeg only; this is a MeshNet", context(segmenter), is_or_are(&flags));
-        ensure!(path != NetPath::Composite, "{}: --path composite: a MeshNet runs on kernels only", context(segmenter));
-        Network::Other(open_model_for(segmenter.store.as_ref(), conv).with_context(|| context(segmenter))?)
+    let network = if !is_published(segmenter.kind) {
+        other(args, segmenter, &build).with_context(|| context(segmenter))?
     } else {
         let net = SegmentationNet::from_store(segmenter.store.as_ref(), &build).with_context(|| context(segmenter))?;
         let mut networks = Networks::new(net);
@@ -76,6 +73,22 @@ pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
     };
     let table = table(args, &network)?;
     Ok(Model { network, files: used, table })
+}
+
+/// Whether a network is one of those that the published program has, with all of its flags.
+fn is_published(kind: ModelKind) -> bool {
+    !matches!(kind, ModelKind::MeshNet | ModelKind::Compact)
+}
+
+/// Reads a network that is not one of the published program.
+fn other(args: &Args, file: &ModelFile, build: &NetworkBuild<'_>) -> Result<Network> {
+    let (flags, name, store) = (args.synthseg_flags(), file.kind.name(), file.store.as_ref());
+    ensure!(flags.is_empty(), "{} of SynthSeg only; this is a {name}", is_or_are(&flags));
+    if file.kind == ModelKind::Compact {
+        return Ok(Network::Other(Box::new(CompactNet::from_store(store, build)?)));
+    }
+    ensure!(build.path != NetPath::Composite, "--path composite: a {name} runs on kernels only");
+    Ok(Network::Other(open_model_for(store, build.conv)?))
 }
 
 fn is_or_are(flags: &[&str]) -> String {
@@ -111,10 +124,10 @@ impl Files {
         };
         let segmenter = match segmenter {
             Some(file) => file,
-            None => published(&places, default_name(args))?,
+            None => default(args, &places)?,
         };
         check_version(args, &segmenter)?;
-        let is_synthseg = segmenter.kind != ModelKind::MeshNet;
+        let is_synthseg = is_published(segmenter.kind);
         let parcellation = follower(parcellation, args.method.parc && is_synthseg, "--parc", "synthseg_parc_2.0")?;
         let with_scores = args.outputs.scores.is_some() && is_synthseg;
         let quality = follower(quality, with_scores, "--qc", "synthseg_qc_2.0")?;
@@ -130,6 +143,20 @@ impl Files {
         };
         files.into_iter().flatten().map(used).collect()
     }
+}
+
+/// The network of a command line that names none: the published weights where they are, else the built-in network, which
+/// knows none of the flags that ask for a certain one.
+fn default(args: &Args, places: &Places) -> Result<ModelFile> {
+    let name = default_name(args);
+    let wants_certain = args.method.robust || args.method.v1 || args.method.parc || args.outputs.scores.is_some();
+    if !wants_certain
+        && !places.has(name)
+        && let Some(file) = ModelFile::built_in()
+    {
+        return file;
+    }
+    published(places, name)
 }
 
 fn published(places: &Places, name: &str) -> Result<ModelFile> {
@@ -149,7 +176,7 @@ fn check_version(args: &Args, file: &ModelFile) -> Result<()> {
     let (path, name) = (file.path.display(), file.kind.name());
     let refuse = |flag: &str| bail!("{path}: {name} weights, but {flag} is given");
     match file.kind {
-        ModelKind::MeshNet => Ok(()),
+        kind if !is_published(kind) => Ok(()),
         kind if args.method.robust && kind != ModelKind::SynthSegRobust => refuse("--robust"),
         kind if args.method.v1 && kind != ModelKind::SynthSeg1 => refuse("--v1"),
         _ => Ok(()),
@@ -176,8 +203,8 @@ fn table(args: &Args, network: &Network) -> Result<LabelTable> {
     let Some(path) = &args.outputs.labels else { return Ok(own.clone()) };
     let text = fs::read_to_string(path).with_context(|| format!("{}: can not read", path.display()))?;
     let table = LabelTable::parse(&text).with_context(|| path.display().to_string())?;
-    Ok(match network {
-        Network::SynthSeg(_) => table.over(own),
-        Network::Other(_) => table.completed(own.len()),
+    Ok(match network.info().kind {
+        ModelKind::MeshNet => table.completed(own.len()),
+        _ => table.over(own),
     })
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use volkit_core::ArrayStore;
-use volkit_io::{open_weights, sha256_file};
-use volkit_seg::ModelKind;
+use volkit_io::{SafetensorsStore, open_weights, sha256, sha256_file};
+use volkit_seg::{ModelKind, default_weights};
 
 use crate::args::ModelArgs;
 
@@ -17,6 +17,9 @@ const ORIGIN: &str = "SynthSeg's weights come with FreeSurfer (the folder 'model
                       SynthSeg repository of its authors (github.com/BBillot/SynthSeg, folder 'models' and its README)";
 /// Suffixes of weight files, the faster to load first.
 const SUFFIXES: [&str; 2] = ["safetensors", "h5"];
+
+/// How messages call the network that is part of this program.
+const BUILT_IN: &str = "built-in network";
 
 /// A file of weights, opened.
 pub(crate) struct ModelFile {
@@ -33,6 +36,17 @@ impl ModelFile {
         let kind = ModelKind::recognise(store.as_ref()).with_context(|| path.display().to_string())?;
         let sha256 = sha256_file(&path)?;
         Ok(Self { path, sha256, kind, store })
+    }
+
+    /// The network that is part of this program, where this build has one.
+    pub(crate) fn built_in() -> Option<Result<Self>> {
+        let bytes = default_weights()?;
+        let open = || {
+            let store = SafetensorsStore::embedded(BUILT_IN, bytes)?;
+            let kind = ModelKind::recognise(&store).context(BUILT_IN)?;
+            Ok(Self { path: BUILT_IN.into(), sha256: sha256(bytes), kind, store: Box::new(store) })
+        };
+        Some(open())
     }
 }
 
@@ -73,6 +87,11 @@ impl Places {
             places.push(Place { name: format!("'{}'", folder.display()), folder: Some(folder) });
         }
         Self(places)
+    }
+
+    /// Whether there are weights of a published network.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named(name).is_some()
     }
 
     /// The weights of a published network.

@@ -4,6 +4,7 @@
 mod bad_input;
 mod batches;
 mod bench;
+mod compact;
 mod interrupt;
 mod nets;
 mod single;
