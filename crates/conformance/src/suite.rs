@@ -165,6 +165,9 @@ pub fn run(
     Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
 }
 
+/// Why cases on tensors of candle are skipped.
+pub(crate) const NEEDS_CANDLE: &str = "this program was built without the feature `candle`";
+
 /// What a case that ran without an error says.
 pub(crate) enum Outcome {
     /// Things were compared.

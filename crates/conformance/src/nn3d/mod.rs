@@ -34,7 +34,5 @@ fn run_case(name: &str, root: &Entry<'_>, entry: &Entry<'_>, cases: &mut Cases<'
 
 #[cfg(not(feature = "candle"))]
 fn run_case(name: &str, _: &Entry<'_>, _: &Entry<'_>, cases: &mut Cases<'_>) {
-    cases.case(name.to_owned(), || {
-        Ok(crate::suite::Outcome::Skipped("this program was built without the feature `candle`".to_owned()))
-    });
+    cases.case(name.to_owned(), || Ok(crate::suite::Outcome::Skipped(crate::suite::NEEDS_CANDLE.to_owned())));
 }

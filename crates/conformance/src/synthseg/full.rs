@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use volkit_core::{BoxError, SilentProgress};
-use volkit_io::SafetensorsStore;
+use volkit_io::{SafetensorsStore, open_weights};
 use volkit_seg::{NetworkBuild, Networks, SegmentationNet, SynthSeg, SynthSegOptions};
 
 use super::runs::differing;
 use super::tensors::{Channels, Kept, Tensor, VoxelValues, compare};
-use super::{Fixture, PREPARED, SINGLE_VOLUME, VOLUMES_SECTION, documented, object, open_weights};
+use super::{Fixture, PREPARED, SINGLE_VOLUME, VOLUMES_SECTION, documented, object};
 use crate::ConformanceError;
 use crate::check::Check;
 use crate::index::Entry;

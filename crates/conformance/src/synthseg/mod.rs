@@ -15,7 +15,7 @@ mod tensors;
 use std::path::{Path, PathBuf};
 
 use volkit_core::{ArrayStore, BoxError};
-use volkit_io::{KerasStore, SafetensorsStore};
+use volkit_io::open_weights;
 use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
 
 use crate::ConformanceError;
@@ -66,18 +66,12 @@ impl Fixture<'_> {
     }
 
     fn weights(&self, name: &str) -> Result<Box<dyn ArrayStore>, BoxError> {
-        open_weights(&self.path(&format!("weights/{name}.h5")))
+        Ok(open_weights(self.path(&format!("weights/{name}.h5")))?)
     }
 
     fn input(&self, name: &str) -> Result<volkit_core::Volume, BoxError> {
         Ok(volkit_io::read(self.path("inputs").join(name))?.into_volume())
     }
-}
-
-/// Weights in either format.
-fn open_weights(path: &Path) -> Result<Box<dyn ArrayStore>, BoxError> {
-    let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
-    Ok(if is_safetensors { Box::new(SafetensorsStore::open(path)?) } else { Box::new(KerasStore::open(path)?) })
 }
 
 pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {

@@ -2,8 +2,13 @@
 
 mod first_order;
 mod gradients;
+#[cfg(feature = "candle")]
+mod kan;
 mod lbfgs;
+#[cfg(feature = "candle")]
+mod networks;
 mod problem;
+mod psi;
 
 use std::path::Path;
 
@@ -14,21 +19,31 @@ use volkit_io::SafetensorsStore;
 use crate::ConformanceError;
 use crate::check::Check;
 use crate::index::{Entry, read_json};
-use crate::suite::{Cases, Outcome};
+use crate::suite::{Cases, NEEDS_CANDLE, Outcome};
 
 const INDEX: &str = "training.json";
 
-/// Cases of the index that no crate here computes yet, and why.
-const ELSEWHERE: [(&str, &str); 8] = [
-    ("chebykan", "there is no Chebyshev network"),
-    ("cpikan", "there is no Chebyshev network"),
-    ("grad_accum", "needs gradients of convolutions"),
-    ("psi_synth", "there is no generator of interferograms"),
-    ("psi_loss", "there is no loss of interferograms"),
-    ("simple_unet_f32", "needs the networks of volkit-psi"),
-    ("simple_unet_bf16_autocast", "there is no mixed precision"),
-    ("unet_f32", "needs gradients of convolutions"),
-];
+type Run = fn(Entry<'_>, &Tensors) -> Result<Check, BoxError>;
+
+/// Cases that need tensors of candle; without them they are skipped.
+const NETWORKS: [&str; 6] =
+    ["grad_accum", "simple_unet_f32", "simple_unet_bf16_autocast", "unet_f32", "chebykan", "cpikan"];
+
+#[cfg(feature = "candle")]
+fn network(kind: &str) -> Option<Run> {
+    Some(match kind {
+        "grad_accum" => networks::check_accumulation,
+        "unet_f32" => networks::check_u_net,
+        "chebykan" => kan::check_layer,
+        "cpikan" => kan::check_network,
+        _ => networks::check_simple,
+    })
+}
+
+#[cfg(not(feature = "candle"))]
+fn network(_kind: &str) -> Option<Run> {
+    None
+}
 
 /// Tensors of the folder, in f64.
 struct Tensors(SafetensorsStore);
@@ -55,23 +70,23 @@ pub(crate) fn run(folder: &Path, cases: &mut Cases<'_>) -> Result<(), Conformanc
             return Ok(());
         }
     };
-    type Run = fn(Entry<'_>, &Tensors) -> Result<Check, BoxError>;
-    let kinds: [(&str, Run); 6] = [
+    let kinds: [(&str, Run); 8] = [
         ("first_order", first_order::check),
         ("lbfgs", lbfgs::check),
         ("grad_scaler", gradients::check_scaler),
         ("clip_grad_norm", gradients::check_clipping),
         ("exponential_lr", first_order::check_schedule),
         ("step_lr", first_order::check_schedule),
+        ("psi_synth", psi::check_images),
+        ("psi_loss", psi::check_loss),
     ];
-    for (kind, run) in kinds {
+    let all = kinds.map(|(kind, run)| (kind, Some(run)));
+    for (kind, run) in all.into_iter().chain(NETWORKS.map(|kind| (kind, network(kind)))) {
         for (name, entry) in entries(&index, kind) {
-            cases.case(name, || run(Entry::new(entry, folder), &tensors).map(Outcome::from));
-        }
-    }
-    for (kind, why) in ELSEWHERE {
-        for (name, _) in entries(&index, kind) {
-            cases.case(name, || Ok(Outcome::Skipped(why.to_owned())));
+            cases.case(name, || match run {
+                Some(run) => run(Entry::new(entry, folder), &tensors).map(Outcome::from),
+                None => Ok(Outcome::Skipped(NEEDS_CANDLE.to_owned())),
+            });
         }
     }
     Ok(())
