@@ -5,12 +5,13 @@ import argparse
 import pathlib
 import resource
 import statistics
-import subprocess
 import time
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+
+from unet import Engine
 
 SLOPE = 0.1
 
@@ -78,26 +79,17 @@ def u_net_step(arguments, dtype=torch.float32):
     return run
 
 
-def ask(child, text):
-    child.stdin.write(text + "\n")
-    child.stdin.flush()
-    line = child.stdout.readline().strip()
-    if not line:
-        raise SystemExit(f"nn3d-step ended with status {child.wait()}")
-    return line
-
-
 def compare(args, work, make, out):
     file = out / f"{work}.safetensors"
-    child = subprocess.Popen([args.step, work, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    print(child.stdout.readline().strip().removeprefix("ready "), f"beside PyTorch {torch.__version__}:", end=" ")
+    child = Engine("nn3d-step", [args.step, work, file])
+    print(child.name, f"beside PyTorch {torch.__version__}:", end=" ")
     print(f"{work}, forward and backward, {args.threads} threads", flush=True)
     run, exact = make(load_file(file)), make(load_file(file), torch.float64)
-    ask(child, "run")
+    child.run()
     run()
     ours, theirs = [], []
     for _ in range(args.runs):
-        ours.append([float(word) for word in ask(child, "run").split()])
+        ours.append(child.run())
         begun = time.perf_counter(), time.process_time()
         run()
         theirs.append((time.process_time() - begun[1], time.perf_counter() - begun[0]))
@@ -110,7 +102,7 @@ def compare(args, work, make, out):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"  peak memory so far: ours {ours[-1][2] / 1e6:.0f} MB, PyTorch {peak / 1e6:.0f} MB (with the interpreter)")
     result = out / f"{work}.f32"
-    ask(child, f"save {result}")
+    child.ask(f"save {result}")
     mine, wanted = torch.from_numpy(np.fromfile(result, np.float32)), exact()
     if mine.numel() != sum(t.numel() for t in wanted):
         raise SystemExit(f"{work}: {mine.numel()} values of ours, {sum(t.numel() for t in wanted)} of PyTorch's")
@@ -118,8 +110,7 @@ def compare(args, work, make, out):
         off = [float((a.flatten() - b.flatten()).abs().max() / b.abs().max()) for a, b in zip(tensors, wanted)]
         # Biases before a batch norm have a gradient of 0 but for rounding: the median says more than the largest.
         print(f"  {name}: result {off[0]:.1e} from f64 as a part of its largest value, gradients {statistics.median(off[1:]):.1e} in the median")
-    child.stdin.close()
-    child.wait()
+    child.end()
 
 
 def main():

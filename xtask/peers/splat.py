@@ -7,11 +7,12 @@ one matrix, and transmittance is its cumulative product. Projection is one batch
 import argparse
 import pathlib
 import statistics
-import subprocess
 import time
 
 import numpy as np
 import torch
+
+from unet import Engine
 
 TILE = 16
 ALPHA_MIN, ALPHA_MAX, T_MIN, BLUR, NEAR, MARGIN = 1 / 255, 0.99, 1e-4, 0.3, 0.01, 0.3
@@ -101,15 +102,6 @@ def render(p, pose, k, side, fragile=None):
     return whole.transpose(1, 2).reshape(side, side, 5)
 
 
-def ask(child, text):
-    child.stdin.write(text + "\n")
-    child.stdin.flush()
-    line = child.stdout.readline().strip()
-    if not line:
-        raise SystemExit(f"splat-step ended with status {child.wait()}")
-    return line
-
-
 def compare_gradients(inputs, mine, weight, pose, k, side):
     """How far gradients are apart, ours, PyTorch's and PyTorch's in f64; then without the Gaussians that a gate is near."""
     exact = {name: tensor.detach().double().requires_grad_() for name, tensor in inputs.items()}
@@ -128,11 +120,11 @@ def compare_gradients(inputs, mine, weight, pose, k, side):
 
 def compare(args, n, side, out):
     command = [args.step, str(n), str(side), "--threads", str(args.threads)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    print(child.stdout.readline().strip().removeprefix("ready "), f"beside PyTorch {torch.__version__}:", end=" ")
+    child = Engine("splat-step", command)
+    print(child.name, f"beside PyTorch {torch.__version__}:", end=" ")
     print(f"{n} Gaussians, {side} x {side}, {args.threads} threads", flush=True)
-    ask(child, "run")
-    ask(child, f"save {out}")
+    child.run()
+    child.ask(f"save {out}")
     read = lambda name, *shape: torch.from_numpy(np.fromfile(out / f"{name}.f32", np.float32).reshape(*shape))
     inputs = {name: read(name, n, width).requires_grad_() for name, width in INPUTS.items()}
     pose, k = read("camera_from_world", 3, 4), read("intrinsics", 4).tolist()
@@ -141,7 +133,7 @@ def compare(args, n, side, out):
     (render(inputs, pose, k, side) * weight).sum().backward()
     for _ in range(args.runs):
         # Ours is so short that one pass would be at the mercy of whatever else runs.
-        figures = [[float(word) for word in ask(child, "run").split()] for _ in range(9)]
+        figures = [child.run() for _ in range(9)]
         ours.append(min(figures, key=lambda f: f[1]))
         for tensor in inputs.values():
             tensor.grad = None
@@ -155,14 +147,13 @@ def compare(args, n, side, out):
     for what, at in (("wall", 1), ("CPU", 0)):
         a, b = middle(ours, at), middle(theirs, at)
         print(f"  medians of {what} time: ours {a * 1e3:.2f} ms, PyTorch {b * 1e3:.0f} ms, ratio {b / a:.0f}")
-    bytes_each, pairs = ask(child, "memory").split()
+    bytes_each, pairs = child.ask("memory").split()
     print(f"  ours keeps {bytes_each} bytes a Gaussian ({pairs} pairs of tile and splat)")
     off = (picture[..., :3].detach() - read("colour", side, side, 3)).abs()
     print(f"  pictures differ by {off.max():.1e} at most, {off.mean():.1e} in the mean")
     mine = {name: read(f"g_{name}", *tensor.shape) for name, tensor in inputs.items()}
     compare_gradients(inputs, mine, weight, pose, k, side)
-    child.stdin.close()
-    child.wait()
+    child.end()
 
 
 def main():

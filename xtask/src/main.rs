@@ -15,6 +15,7 @@ mod repo;
 mod rust_source;
 mod sha256;
 mod tidy;
+mod train_default;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,12 @@ const TASKS: &[Task] = &[
         summary: "files between ours and Python's programs",
         help: interop::HELP,
         run: interop::run,
+    },
+    Task {
+        name: "train-default",
+        summary: "the training of the network of this project",
+        help: train_default::HELP,
+        run: train_default::run,
     },
     Task { name: "peers", summary: "volkit against the programs people use now", help: peers::HELP, run: peers::run },
 ];

@@ -19,6 +19,7 @@ cargo xtask peers io [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers zarr [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers splat [--runs N] [--threads N] [--dir FOLDER]
 cargo xtask peers nn3d [--runs N] [--threads N] [--dir FOLDER]
+cargo xtask peers train [--runs N] [--threads N] [--dir FOLDER]
 
 meshnet runs our release `synthseg` and a PyTorch program on the same scan and weights, file to labels, in turn (A B A
 B), and prints CPU seconds, wall seconds and peak memory of each run, the ratios of the medians, and how far the labels
@@ -41,6 +42,10 @@ PyTorch that works tile by tile with automatic differentiation, and prints how f
 nn3d times forward and backward passes of a convolution (24 -> 24 channels, 64^3) and of a U-Net (96 x 80 x 64, 8 to 128
 features, batch norm in training) in turn with PyTorch, and prints how far results and gradients are apart.
 
+train times training steps of the network 16-32-64-32-1 (4 images of 256 x 256: in f32, in bf16, image by image with summed
+gradients, with activation checkpointing) in turn with PyTorch, and prints the memory of both, without what was there before
+the first step, and how far losses and parameters are apart.
+
   --model FILE    meshnet: weights in safetensors; unet: Keras weights (.h5)
   --image FILE    the scan
   --size X,Y,Z    voxels of the image; tiling: lengths of the square images (default 512,1024,2048)
@@ -52,7 +57,7 @@ features, batch norm in training) in turn with PyTorch, and prints how far resul
   --dir FOLDER    where Python's packages are kept (default: volkit/peers in $XDG_CACHE_HOME or ~/.cache)
 
 The first run creates a Python environment there (python3 with venv is needed) and installs what the comparison needs:
-for meshnet, splat and nn3d 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
+for meshnet, splat, nn3d and train 5.4 GB on disk, for PyTorch's Linux build for x86-64 carries GPU libraries that stay unused here, and 2 GB
 more for unet.";
 
 /// A comparison: its script in `xtask/peers` and what its Python needs.
@@ -126,6 +131,13 @@ const COMPARISONS: &[Comparison] = &[
         packages: &["torch", "numpy", "safetensors"],
         run: nn3d,
     },
+    Comparison {
+        name: "train",
+        script: "train.py",
+        modules: &["torch", "numpy", "safetensors"],
+        packages: &["torch", "numpy", "safetensors"],
+        run: train,
+    },
 ];
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Outcome {
@@ -196,6 +208,13 @@ fn splat(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
 fn nn3d(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
     process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-nn3d", "--bin", "nn3d-step"]))?;
     command.arg("--step").arg(repo.target_dir()?.join("release/nn3d-step"));
+    command.args(["--runs", options.runs_or("5")]).env("RAYON_NUM_THREADS", &options.threads);
+    process::run(&mut command)
+}
+
+fn train(repo: &Repo, options: &Options, mut command: Command) -> Outcome {
+    process::run(&mut repo.cargo(&["build", "--release", "-p", "volkit-benches-train", "--bin", "train-step"]))?;
+    command.arg("--step").arg(repo.target_dir()?.join("release/train-step"));
     command.args(["--runs", options.runs_or("5")]).env("RAYON_NUM_THREADS", &options.threads);
     process::run(&mut command)
 }

@@ -54,7 +54,7 @@ impl Options {
 
     /// Refuses a line that lacks what a comparison needs.
     pub(super) fn check_for(&self, comparison: &str) -> Outcome {
-        if matches!(comparison, "tiling" | "io" | "zarr" | "splat" | "nn3d") {
+        if matches!(comparison, "tiling" | "io" | "zarr" | "splat" | "nn3d" | "train") {
             return Ok(());
         }
         let second = if comparison == "meshnet" { ("--image", &self.image) } else { ("--size", &self.size) };
@@ -118,7 +118,7 @@ mod tests {
             assert!(matches!(checked("meshnet", bad), Err(Failure::Usage(_))), "{bad}");
         }
         assert_eq!(checked("zarr", "--runs 4").unwrap().runs_or("5"), "4");
-        assert!(checked("nn3d", "--runs 1 --threads 1").is_ok());
+        assert!(checked("nn3d", "--runs 1 --threads 1").is_ok() && checked("train", "--runs 1").is_ok());
         assert_eq!(checked("splat", "--threads 2").unwrap().threads, "2");
         assert!(matches!(checked("unet", "--model m --image i"), Err(Failure::Usage(_))));
         assert_eq!(checked("tiling", "--size 512").unwrap().size, "512");
