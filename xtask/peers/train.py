@@ -5,11 +5,11 @@ import argparse
 import pathlib
 import resource
 import statistics
-import subprocess
 import sys
 import time
 
 import numpy as np
+from unet import Engine
 
 RATE = 0.1
 KINDS = ("plain", "bf16", "accumulated", "checkpointed")
@@ -82,11 +82,12 @@ def serve(kind, file, threads):
             print("saved", flush=True)
 
 
-class Engine:
-    def __init__(self, command):
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.name = self.child.stdout.readline().strip().removeprefix("ready ")
-        self.before, self.runs = self.status("VmRSS"), []
+class Trainer(Engine):
+    """An engine whose memory counts from before its first step."""
+
+    def __init__(self, key, command):
+        super().__init__(key, command)
+        self.before = self.status("VmRSS")
 
     def status(self, field):
         for line in pathlib.Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
@@ -94,26 +95,17 @@ class Engine:
                 return int(line.split()[1]) * 1024
         raise SystemExit(f"/proc has no {field}")
 
-    def ask(self, text):
-        self.child.stdin.write(text + "\n")
-        self.child.stdin.flush()
-        line = self.child.stdout.readline().strip()
-        if not line:
-            raise SystemExit(f"{self.name} ended with status {self.child.wait()}")
-        return line
-
-    def run(self):
-        self.runs.append([float(word) for word in self.ask("run").split()])
+    def step(self):
+        self.figures.append(self.run())
 
     def median(self, at):
-        return statistics.median(run[at] for run in self.runs)
+        return statistics.median(figures[at] for figures in self.figures)
 
-    def end(self, result):
+    def finish(self, result):
         """The memory of the steps, and the result of the last."""
         memory = self.status("VmHWM") - self.before
         self.ask(f"save {result}")
-        self.child.stdin.close()
-        self.child.wait()
+        self.end()
         return memory, np.fromfile(result, np.float32)
 
 
@@ -122,20 +114,20 @@ def compare(args, kind, out):
     from safetensors.torch import load_file
 
     file = out / f"{kind}.safetensors"
-    ours = Engine([args.step, kind, file])
-    theirs = Engine([sys.executable, __file__, "--serve", kind, "--arguments", file, "--threads", str(args.threads)])
+    ours = Trainer("train-step", [args.step, kind, file])
+    theirs = Trainer("PyTorch", [sys.executable, __file__, "--serve", kind, "--arguments", file, "--threads", str(args.threads)])
     print(f"{ours.name} beside {theirs.name}: {kind}, {args.threads} threads", flush=True)
     for engine in (ours, theirs):
         engine.ask("run")
     for _ in range(args.runs):
-        ours.run()
-        theirs.run()
-        print(f"  wall: ours {ours.runs[-1][1] * 1e3:.0f} ms, PyTorch {theirs.runs[-1][1] * 1e3:.0f} ms;"
-              f" CPU: ours {ours.runs[-1][0] * 1e3:.0f} ms, PyTorch {theirs.runs[-1][0] * 1e3:.0f} ms", flush=True)
+        ours.step()
+        theirs.step()
+        print(f"  wall: ours {ours.figures[-1][1] * 1e3:.0f} ms, PyTorch {theirs.figures[-1][1] * 1e3:.0f} ms;"
+              f" CPU: ours {ours.figures[-1][0] * 1e3:.0f} ms, PyTorch {theirs.figures[-1][0] * 1e3:.0f} ms", flush=True)
     for what, at in (("wall", 1), ("CPU", 0)):
         a, b = ours.median(at), theirs.median(at)
         print(f"  medians of {what} time: ours {a * 1e3:.0f} ms, PyTorch {b * 1e3:.0f} ms, ratio {b / a:.2f}")
-    (memory, mine), (peer_memory, peer) = ours.end(out / f"{kind}.ours"), theirs.end(out / f"{kind}.torch")
+    (memory, mine), (peer_memory, peer) = ours.finish(out / f"{kind}.ours"), theirs.finish(out / f"{kind}.torch")
     print(f"  memory of a step: ours {memory / 1e6:.0f} MB, PyTorch {peer_memory / 1e6:.0f} MB")
     arguments = load_file(file)
     wanted = make_step("plain", arguments, torch.float64)()

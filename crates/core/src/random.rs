@@ -40,6 +40,18 @@ impl Random {
         low + (high - low) * self.uniform()
     }
 
+    /// A uniform whole number below `n`, which is not 0.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.uniform() * n as f64) as usize
+    }
+
+    /// Puts values into a random order (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
+        for last in (1..values.len()).rev() {
+            values.swap(last, self.below(last + 1));
+        }
+    }
+
     /// Two independent normal numbers with mean 0 and standard deviation 1 (Box and Muller).
     pub fn normal_pair(&mut self) -> [f64; 2] {
         // 1 - u lies in (0, 1], where the logarithm is finite.
@@ -71,6 +83,17 @@ mod tests {
         assert!(mean.abs() < 5.0 / f64::from(n).sqrt(), "{mean}");
         assert!((square - 1.0).abs() < 5.0 * (2.0 / f64::from(n)).sqrt(), "{square}");
         assert!((uniform - 1.0).abs() < 5.0 * (16.0 / 12.0 / f64::from(n / 2)).sqrt(), "{uniform}");
+    }
+
+    #[test]
+    fn an_order_has_every_value_once() {
+        let mut order: Vec<usize> = (0..50).collect();
+        Random::new(3).shuffle(&mut order);
+        assert_ne!(order, (0..50).collect::<Vec<_>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..50).collect::<Vec<_>>());
+        assert_eq!(Random::new(1).below(1), 0);
+        Random::new(1).shuffle::<u8>(&mut []);
     }
 
     #[test]

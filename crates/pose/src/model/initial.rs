@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::VarMap;
 
 use crate::PoseError;
-use crate::random::Random;
+use crate::random::sequence;
 
 /// All variables of a map by name, in the order of the names.
 pub(super) fn named(map: &VarMap) -> BTreeMap<String, Var> {
@@ -34,7 +34,7 @@ pub(super) fn draw(vars: &BTreeMap<String, Var>, seed: u64) -> Result<(), PoseEr
         };
         let Some(fan) = fan_in(&weight) else { continue };
         let bound = 1.0 / (fan as f64).sqrt();
-        let mut random = Random::of(&[seed, number as u64]);
+        let mut random = sequence(&[seed, number as u64]);
         let values: Vec<f32> = (0..var.elem_count()).map(|_| (bound * (2.0 * random.uniform() - 1.0)) as f32).collect();
         var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
     }

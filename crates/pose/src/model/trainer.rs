@@ -14,7 +14,7 @@ use super::evaluate::{evaluate_frame, over_white};
 use super::loss::{LossParts, LossWeights, Target, view_loss};
 use super::{ModelConfig, PoseModel, Recording, Split, ViewMetrics};
 use crate::PoseError;
-use crate::random::Random;
+use crate::random::sequence;
 
 /// Kind of the checkpoints.
 const KIND: &str = "volkit-pose";
@@ -156,7 +156,7 @@ impl Trainer {
     pub fn step(&mut self, recording: &Recording, frame: usize) -> Result<LossParts, PoseError> {
         let views = recording.store.read(frame)?;
         let targets = recording.observed();
-        let mut random = Random::of(&[self.config.seed, DROPOUT, self.step]);
+        let mut random = sequence(&[self.config.seed, DROPOUT, self.step]);
         let mut inputs = targets.clone();
         if inputs.len() > 2 && random.uniform() < self.config.view_dropout {
             inputs.remove(random.below(inputs.len()));
@@ -217,7 +217,7 @@ impl Trainer {
             ));
         }
         let epoch = self.history.len() as u64 + 1;
-        Random::of(&[self.config.seed, ORDER, epoch]).shuffle(&mut frames);
+        sequence(&[self.config.seed, ORDER, epoch]).shuffle(&mut frames);
         let share = 1.0 / frames.len() as f64;
         let mut report = EpochReport { epoch, ..EpochReport::default() };
         for frame in frames {

@@ -174,7 +174,6 @@ fn offset(scene: &Gaussians, i: usize, normal: &mut impl FnMut() -> f64) -> [f64
 #[cfg(test)]
 mod tests {
     use super::{DensifyRules, Pulls};
-    use crate::train::random::Random;
     use crate::{Colours, Gaussians, SplatGradient, TrainerConfig};
 
     fn scene() -> Gaussians {
@@ -200,8 +199,8 @@ mod tests {
         let config = TrainerConfig::new();
         let mut rules = DensifyRules { config: &config, scene_scale: 1.0, prune_large: false };
         let apply = |rules: &DensifyRules<'_>| {
-            let mut random = Random(1);
-            rules.apply(&scene(), &pulls, || random.normal()).unwrap()
+            let mut random = volkit_core::Random::new(1);
+            rules.apply(&scene(), &pulls, || random.normal_pair()[0]).unwrap()
         };
         let out = apply(&rules);
         assert_eq!(out.origins, [Some(0), Some(1), Some(4), None, None, None]);

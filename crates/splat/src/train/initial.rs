@@ -1,6 +1,7 @@
 //! Where training begins.
 
-use super::random::Random;
+use volkit_core::Random;
+
 use crate::matrix::{add, dot, scaled, sub};
 use crate::{Camera, Colours, Gaussians, SH_C0, SplatError, sh_coefficients};
 
@@ -33,7 +34,7 @@ pub fn scene_from_points(
     seed: u64,
 ) -> Result<Gaussians, SplatError> {
     SplatError::check_len("colours", colours.len(), points.len())?;
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let k = sh_coefficients(sh_degree);
     let mut coefficients = vec![[0.0; 3]; k * points.len()];
     for (sh, colour) in coefficients.iter_mut().step_by(k).zip(colours) {
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn nearest_neighbours_by_the_plain_loop() {
-        let mut r = Random(3);
+        let mut r = Random::new(3);
         let points: Vec<[f32; 3]> = (0..200).map(|_| [0; 3].map(|_| r.uniform() as f32)).collect();
         for (i, got) in neighbour_distances(&points).into_iter().enumerate() {
             let mut all: Vec<f64> = (0..points.len())

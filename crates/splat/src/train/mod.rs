@@ -3,7 +3,6 @@
 mod config;
 mod densify;
 mod initial;
-mod random;
 mod trainer;
 
 pub use config::TrainerConfig;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use volkit_core::Random;
 use volkit_kernels::Threads;
 use volkit_train::{AdamMoments, AdamOptions, Parameter};
 
 use super::config::TrainerConfig;
 use super::densify::{DensifyRules, Pulls};
 use super::initial::scene_scale;
-use super::random::Random;
 use crate::{
     Camera, Colours, CpuRasterizer, Gaussians, Gradients, PhotometricLoss, Rasterizer, RenderConfig, Rendering,
     RenderingGradient, SplatError, SsimBorder,
@@ -132,7 +132,7 @@ impl SplatTrainer {
             loss: PhotometricLoss::new(SsimBorder::Same, threads).with_share(config.ssim_share),
             moments: Moments::new(n, triples),
             pulls: Pulls::new(n),
-            random: Random(config.seed),
+            random: Random::new(config.seed),
             order: Vec::new(),
             step: 0,
             picture: Rendering::default(),
@@ -270,7 +270,7 @@ impl SplatTrainer {
             let prune_large = step > config.reset_every;
             let rules = DensifyRules { config, scene_scale: self.scene_scale(), prune_large };
             let random = &mut self.random;
-            let densified = rules.apply(&self.scene, &self.pulls, || random.normal())?;
+            let densified = rules.apply(&self.scene, &self.pulls, || random.normal_pair()[0])?;
             self.scene = densified.scene;
             self.moments.rearrange(self.scene.as_slices().colours.triples(), &densified.origins)?;
             self.pulls = Pulls::new(self.scene.len());
