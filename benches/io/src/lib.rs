@@ -1,3 +1,3 @@
-//! Criterion suites of volkit-io: `benches/nifti.rs` and `benches/hdf5.rs`; and `iotime`, the program that `cargo xtask
-//! peers io` runs beside nibabel and `SimpleITK`.
+//! Criterion suites of volkit-io: `benches/nifti.rs`, `benches/hdf5.rs` and `benches/zarr.rs`; the programs that `cargo xtask
+//! peers` runs beside other libraries, `iotime` and `zarrtime`; and `conversion`, which shows what a conversion costs.
 #![forbid(unsafe_code)]

@@ -162,12 +162,13 @@ pub(crate) struct DiffArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  volconv weights synthseg_2.0.h5 synthseg_2.0.safetensors\n  \
                         volconv weights synthseg_2.0.h5 small.safetensors --half\n  \
+                        volconv weights own.safetensors own.h5\n  \
                         volconv weights synthseg_2.0.h5 --list")]
 pub(crate) struct WeightsArgs {
-    /// HDF5 file of weights to read; with --list alone also a safetensors file
+    /// Keras (.h5) or safetensors file of weights to read
     #[arg(value_name = "IN")]
     pub(crate) input: PathBuf,
-    /// Safetensors file to write
+    /// File to write: Keras where the name ends in .h5 or .hdf5, safetensors otherwise
     #[arg(value_name = "OUT", required_unless_present = "list")]
     pub(crate) output: Option<PathBuf>,
     /// Stores f16 instead of f32: half the size, values rounded to 11 bits; arrays with values beyond 65504 stay f32

@@ -1,11 +1,12 @@
 //! `volconv weights`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 use half::f16;
 use volkit_core::{Array, ArrayStore, BoxError, MemoryStore};
-use volkit_io::{IoError, KerasStore, SafetensorsStore, sha256_file, write_safetensors};
+use volkit_io::{IoError, KerasStore, SafetensorsStore, WriteOptions, sha256_file, write_keras, write_safetensors};
 
 use crate::args::WeightsArgs;
 
@@ -46,8 +47,27 @@ fn list(input: &Path) -> Result<String, BoxError> {
     }
 }
 
+/// Arrays and texts of a file.
+type Weights = (Box<dyn ArrayStore>, BTreeMap<String, String>);
+
+/// Opens a Keras or a safetensors file.
+fn open(input: &Path) -> Result<Weights, BoxError> {
+    match KerasStore::open(input) {
+        Ok(store) => {
+            let texts = store.all_metadata().clone();
+            Ok((Box::new(store), texts))
+        }
+        Err(error @ IoError::NotThisFormat { .. }) => {
+            let Ok(store) = SafetensorsStore::open(input) else { return Err(error.into()) };
+            let texts = store.all_metadata();
+            Ok((Box::new(store), texts))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn convert(input: &Path, output: &Path, half: bool) -> Result<(), BoxError> {
-    let store = KerasStore::open(input)?;
+    let (store, texts) = open(input)?;
     let mut copy = MemoryStore::new();
     let (mut n_values, mut n_kept) = (0, 0);
     for name in store.names() {
@@ -70,13 +90,18 @@ fn convert(input: &Path, output: &Path, half: bool) -> Result<(), BoxError> {
         };
         copy.insert(name, array);
     }
-    for (key, text) in store.all_metadata() {
+    for (key, text) in texts {
         copy.set_metadata(key, text);
     }
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     copy.set_metadata(SOURCE_NAME_KEY, name);
     copy.set_metadata(SOURCE_KEY, sha256_file(input)?);
-    write_safetensors(output, &copy)?;
+    let is_keras = output.extension().is_some_and(|ending| ending == "h5" || ending == "hdf5");
+    if is_keras {
+        write_keras(output, &copy, &WriteOptions::default())?;
+    } else {
+        write_safetensors(output, &copy)?;
+    }
     let n_arrays = copy.arrays().len();
     let dtype = if half && n_kept < n_arrays { "f16" } else { "f32" };
     println!("{}: {n_arrays} arrays, {n_values} values, {dtype}", output.display());

@@ -79,7 +79,7 @@ pub use format::{
 #[cfg(feature = "hdf5")]
 pub use hdf5::{
     Hdf5Backend, Hdf5DataSet, Hdf5Entry, Hdf5File, Hdf5Filter, Hdf5Format, Hdf5Info, Hdf5Kind, Hdf5Layout, Hdf5Node,
-    Hdf5Value, Hdf5Writer, KerasStore, create_hdf5, open_hdf5, walk_hdf5,
+    Hdf5Value, Hdf5Writer, KerasStore, create_hdf5, open_hdf5, walk_hdf5, write_keras,
 };
 pub use image::{FileSource, Header, Image, ImageInfo};
 pub use keras_layers::{KerasLayer, keras_layers};

@@ -39,7 +39,8 @@ pub(crate) enum Action {
         #[arg(long, value_name = "FILE")]
         weights: Option<PathBuf>,
     },
-    /// Write the average in the checkpoint of the training as weights (.safetensors, f16) that `synthseg --model` takes.
+    /// Write the average in the checkpoint of the training as weights that `synthseg --model` takes: Keras (.h5), or
+    /// safetensors in f16.
     Export {
         /// Settings (.toml).
         config: PathBuf,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use half::f16;
 use volkit_core::{Array, ArrayStore as _, MemoryStore};
-use volkit_io::write_safetensors;
+use volkit_io::{WriteOptions, write_keras, write_safetensors};
 
 use super::config::Config;
 use super::state::State;
@@ -26,19 +26,31 @@ pub(crate) fn store_of(config: &Config) -> Result<(u64, MemoryStore)> {
     Ok((state.step, store))
 }
 
-/// Writes the network as safetensors with the names of the published weights, in f16.
+/// Writes the network with the names of the published weights, rounded to f16: as Keras does where the name ends in `.h5`
+/// (in f32, which every reader takes), as safetensors otherwise.
 pub(crate) fn export(config: &Config, output: &Path) -> Result<String> {
     let (step, store) = store_of(config)?;
-    let mut halved = MemoryStore::new();
+    let is_keras = output.extension().is_some_and(|ending| ending == "h5");
+    let mut rounded = MemoryStore::new();
     for name in store.names() {
         let array = store.get(&name).map_err(anyhow::Error::from_boxed)?;
-        let values: Vec<f16> = array.to_real::<f32>()?.into_iter().map(f16::from_f32).collect();
-        halved.insert(name, Array::new(array.shape().to_vec(), values)?);
+        let (shape, values) = (array.shape().to_vec(), array.to_real::<f32>()?);
+        let halves = values.into_iter().map(f16::from_f32);
+        let array = if is_keras {
+            Array::new(shape, halves.map(f32::from).collect::<Vec<_>>())?
+        } else {
+            Array::new(shape, halves.collect::<Vec<_>>())?
+        };
+        rounded.insert(name, array);
     }
     for (key, text) in store.all_metadata() {
-        halved.set_metadata(key.clone(), text.clone());
+        rounded.set_metadata(key.clone(), text.clone());
     }
-    write_safetensors(output, &halved)?;
+    if is_keras {
+        write_keras(output, &rounded, &WriteOptions::default())?;
+    } else {
+        write_safetensors(output, &rounded)?;
+    }
     let bytes = std::fs::metadata(output).with_context(|| output.display().to_string())?.len();
-    Ok(format!("{}: {step} steps, {:.2} MB, f16", output.display(), bytes as f64 / 1e6))
+    Ok(format!("{}: {step} steps, {:.2} MB, values of f16", output.display(), bytes as f64 / 1e6))
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use volkit_core::{Affine, ArrayStore as _, Volume};
-use volkit_io::{Image, SafetensorsStore, WriteOptions};
+use volkit_core::{Affine, ArrayStore, Volume};
+use volkit_io::{Image, KerasStore, SafetensorsStore, WriteOptions};
 
 /// Two maps of 40^3 voxels: nested boxes of white matter, cortex and scalp.
 fn maps(folder: &Path) {
@@ -101,6 +101,18 @@ fn what_was_learnt_is_exported_and_evaluated() {
     let store = SafetensorsStore::open(bench.0.path().join("net.safetensors")).unwrap();
     assert_eq!(store.metadata("spacing_mm").as_deref(), Some("2"));
     assert_eq!(volkit_seg::ModelKind::recognise(&store).unwrap(), volkit_seg::ModelKind::Compact);
+    // As a Keras file it is the same network.
+    bench.done("export net.toml net.h5");
+    let keras = KerasStore::open(bench.0.path().join("net.h5")).unwrap();
+    assert_eq!((keras.names(), keras.metadata("spacing_mm")), (store.names(), store.metadata("spacing_mm")));
+    for name in store.names() {
+        let [a, b] = [&keras as &dyn ArrayStore, &store].map(|store| store.get(&name).unwrap());
+        assert_eq!((a.shape(), a.to_real::<f32>().unwrap()), (b.shape(), b.to_real::<f32>().unwrap()), "{name}");
+    }
+    assert_eq!(
+        bench.done("evaluate net.toml --weights net.h5"),
+        bench.done("evaluate net.toml --weights net.safetensors")
+    );
     let table = bench.done("evaluate net.toml --weights net.safetensors");
     assert!(table.contains("| structure | T1-like, 1 mm | T2-like, 1 mm |"), "{table}");
     assert!(table.contains("| left cerebral white matter | 0.") && table.contains("| **mean** |"), "{table}");

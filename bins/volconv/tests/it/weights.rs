@@ -69,6 +69,23 @@ fn the_copy_is_the_same_store() {
 }
 
 #[test]
+fn a_copy_becomes_a_keras_file_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, copy, back] = ["in.h5", "copy.safetensors", "back.h5"].map(|name| folder.path().join(name));
+    write_weights(&input, 2.0);
+    assert!(volconv(&[&input, &copy]).status.success());
+    let done = volconv(&[&copy, &back]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).ends_with("back.h5: 2 arrays, 6 values, f32\n"));
+    let (first, last) = (KerasStore::open(&input).unwrap(), KerasStore::open(&back).unwrap());
+    assert_eq!(last.layers(), first.layers());
+    for name in first.names() {
+        let (wanted, got) = (first.get(&name).unwrap(), last.get(&name).unwrap());
+        assert_eq!((got.shape(), got.to_real::<f32>().unwrap()), (wanted.shape(), wanted.to_real::<f32>().unwrap()));
+    }
+}
+
+#[test]
 fn the_networks_of_the_golden_folder_come_through() {
     let root = std::env::var_os("VOLKIT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), std::path::PathBuf::from);

@@ -169,9 +169,15 @@ impl Hdf5Layout {
     #[must_use]
     pub fn for_array(shape: &[usize], dtype: DType) -> Self {
         if shape.is_empty() || shape.contains(&0) {
-            return Self { chunk: None, deflate: None, shuffle: false, fill: None };
+            return Self::dense();
         }
         Self { chunk: Some(Self::default_chunk(shape, dtype)), deflate: Some(4), shuffle: dtype.size() > 1, fill: None }
+    }
+
+    /// One array without chunks and filters.
+    #[must_use]
+    pub fn dense() -> Self {
+        Self { chunk: None, deflate: None, shuffle: false, fill: None }
     }
 
     /// The same with other chunks.

@@ -21,9 +21,9 @@ impl Attributes {
         self.names.contains(key) || self.names.contains(&part(key, 0))
     }
 
-    /// One text, where the attribute is one.
-    pub(super) fn text(&self, key: &str) -> Option<String> {
-        self.values.get(key)?.as_str().map(trimmed)
+    /// Those that are one text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        self.values.iter().filter_map(|(key, value)| Some((key.clone(), trimmed(value.as_str()?))))
     }
 
     /// A list of texts. One that is too long for an attribute stands in parts: `key0`, `key1`, ...

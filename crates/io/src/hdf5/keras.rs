@@ -16,11 +16,10 @@ use super::names::array_names;
 
 /// Group that holds the layers in a file of a whole model.
 const MODEL_GROUP: &str = "model_weights";
-const LAYER_NAMES: &str = "layer_names";
-const WEIGHT_NAMES: &str = "weight_names";
-/// Texts beside the layers.
-const TEXTS: [&str; 2] = ["backend", "keras_version"];
-const FORMAT_KEY: &str = "format";
+pub(super) const LAYER_NAMES: &str = "layer_names";
+pub(super) const WEIGHT_NAMES: &str = "weight_names";
+/// Key of the text that tells what the store is; no attribute of the file.
+pub(super) const FORMAT_KEY: &str = "format";
 const FORMAT: &str = "keras";
 
 /// A Keras 2 weight file (HDF5): `save_weights`, or a whole model, whose optimizer and configuration are left out.
@@ -36,7 +35,8 @@ const FORMAT: &str = "keras";
 /// `weight_names`, also where they are split over several attributes.
 ///
 /// # Metadata
-/// `format` is `keras`; `backend` and `keras_version` are those of the file, where it has them; `layers` is what
+/// `format` is `keras`; the texts that stand beside the layers, such as `backend` and `keras_version`, are those of the
+/// file; `layers` is what
 /// [`keras_layers`](crate::keras_layers) reads.
 ///
 /// # Limits
@@ -88,8 +88,7 @@ impl KerasStore {
         let file_len = std::fs::metadata(path).map_err(|error| IoError::io(path, "open", error))?.len();
         let file = File::open_streaming(path).map_err(|error| not_opened(path, error))?;
         let (prefix, attributes) = find_layers(path, &file)?;
-        let mut texts: BTreeMap<String, String> =
-            TEXTS.iter().filter_map(|&key| Some((key.to_owned(), attributes.text(key)?))).collect();
+        let mut texts: BTreeMap<String, String> = attributes.texts().collect();
         texts.insert(FORMAT_KEY.to_owned(), FORMAT.to_owned());
         let names = attributes.list(LAYER_NAMES).map_err(|why| failed(path, &prefix, why))?;
         let mut store = Self {

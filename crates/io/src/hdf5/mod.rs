@@ -15,6 +15,7 @@ mod data_set;
 mod datatype;
 mod encode;
 mod keras;
+mod keras_writer;
 mod links;
 mod lzf;
 mod names;
@@ -30,6 +31,7 @@ pub use api::{
     Hdf5Backend, Hdf5DataSet, Hdf5Entry, Hdf5File, Hdf5Filter, Hdf5Info, Hdf5Kind, Hdf5Layout, Hdf5Value, Hdf5Writer,
 };
 pub use keras::KerasStore;
+pub use keras_writer::write_keras;
 pub use open::{Hdf5Node, open_hdf5, walk_hdf5};
 pub use pure_writer::create_hdf5;
 pub use volume::Hdf5Format;

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use hdf5_pure::{AttrValue, Datatype, DatatypeByteOrder, FileBuilder, FloatingPointLayout};
-use volkit_core::{ArrayStore, DType, MemoryStore, Voxels, conformance::check_store};
-use volkit_io::{IoError, KerasLayer, KerasStore, Limits, SafetensorsStore, keras_layers, write_safetensors};
+use volkit_core::{Array, ArrayStore, DType, MemoryStore, Voxels, conformance::check_store};
+use volkit_io::{
+    IoError, KerasLayer, KerasStore, Limits, SafetensorsStore, WriteOptions, keras_layers, write_keras,
+    write_safetensors,
+};
 
 use crate::keras_files::{Kind, Lists, VALUES, write_network};
 use crate::shared::shared;
@@ -287,4 +290,54 @@ fn published_layouts_open() {
         let levels = |layer: &&KerasLayer| layer.name.contains("conv_downarm_") && layer.name.ends_with("_0");
         assert!(store.layers().iter().filter(levels).all(|layer| layer.weights.len() == 2));
     }
+}
+
+#[test]
+fn stores_are_written_as_keras_writes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, copy) = (folder.path().join("a.h5"), folder.path().join("b.h5"));
+    write_network(&source, "", Lists::Variable, Kind::F32);
+    let network = open(&source);
+    let mut store = MemoryStore::new();
+    network.names().iter().for_each(|name| store.insert(name.as_str(), network.get(name).unwrap()));
+    network.all_metadata().iter().for_each(|(key, text)| store.set_metadata(key.as_str(), text.as_str()));
+    store.set_metadata("spacing_mm", "2");
+    write_keras(&copy, &store, &WriteOptions::default()).unwrap();
+    check(&open(&copy), DType::F32);
+    assert_eq!(open(&copy).all_metadata(), store.all_metadata());
+    // A store that says nothing of layers: they follow from the names.
+    let mut store = MemoryStore::new();
+    store.insert("b/gamma:0", Array::new([2], vec![1.5f64, -2.0]).unwrap());
+    store.insert("a/kernel:0", Array::new([1, 2], vec![3.0f32, 4.0]).unwrap());
+    store.insert("a/bias:0", Array::new([1], vec![5.0f32]).unwrap());
+    write_keras(&copy, &store, &WriteOptions::default()).unwrap();
+    let found = open(&copy);
+    let layers: Vec<&str> = found.layers().iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!((layers, found.names()), (vec!["a", "b"], store.names()));
+    for name in store.names() {
+        let (wanted, got) = (store.get(&name).unwrap(), found.get(&name).unwrap());
+        assert_eq!((wanted.shape(), wanted.values()), (got.shape(), got.values()), "{name}");
+    }
+    assert_eq!(found.metadata("keras_version").as_deref(), Some("2.3.1"));
+}
+
+#[test]
+fn what_no_layer_has_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.h5");
+    let mut store = MemoryStore::new();
+    store.insert("alone", Array::new([1], vec![3.0f32]).unwrap());
+    let error = write_keras(&path, &store, &WriteOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("alone") && error.contains("belongs to no layer"), "{error}");
+    // An array that the metadata names but the store lacks, and a file that stands.
+    store = MemoryStore::new();
+    store.set_metadata("layers", r#"[{"name":"conv","weights":["conv/kernel:0"]}]"#);
+    let error = write_keras(&path, &store, &WriteOptions::default()).unwrap_err();
+    assert!(matches!(error, IoError::DataSet { ref name, .. } if name == "conv/conv/kernel:0"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half-written");
+    std::fs::write(&path, b"mine").unwrap();
+    let mut options = WriteOptions::default();
+    options.overwrite = false;
+    write_keras(&path, &MemoryStore::new(), &options).unwrap_err();
+    assert_eq!(std::fs::read(&path).unwrap(), b"mine");
 }
