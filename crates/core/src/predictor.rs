@@ -114,4 +114,13 @@ pub trait Predictor: Send {
     /// When the shape does not fit the specification, or running fails; the predictor stays usable. [`OutOfMemory`], itself
     /// or as a cause, where a smaller batch may fit.
     fn predict(&mut self, input: &Batch) -> Result<Vec<Batch>, BoxError>;
+
+    /// Runs a batch that the caller needs no more: the outputs, and memory of the batch that is free again. A model that can
+    /// work in place gives the batch back as an output and so spares a copy; by default this is [`Predictor::predict`].
+    ///
+    /// # Errors
+    /// As there.
+    fn predict_owned(&mut self, input: Batch) -> Result<(Vec<Batch>, Vec<f32>), BoxError> {
+        Ok((self.predict(&input)?, input.into_values()))
+    }
 }

@@ -9,10 +9,12 @@ mod buffer;
 mod carve;
 mod conv;
 mod dense;
+mod device;
 mod error;
 mod exec;
 mod isa;
 mod layout;
+mod meter;
 mod ops;
 mod peak;
 mod raster;
@@ -24,9 +26,10 @@ pub use buffer::{Buffer, Element};
 pub use carve::{Beyond, Carve, Silhouette};
 pub use conv::{Activation, Algorithm, Conv3d, ConvOptions, ConvShape, Epilogue, Mode};
 pub use dense::{
-    ChannelMoments, Cores, Correlation, CorrelationShape, Filter, Interpolation, ParameterGradients, Pointwise,
-    Pooling, PoolingShape, Resize, Standardisation, channel_sums,
+    ChannelMoments, Cores, Correlation, CorrelationShape, Elements, ElementsMut, Filter, Interpolation, Operand,
+    ParameterGradients, Pointwise, Pooling, PoolingShape, Resize, Standardisation, channel_sums, convert,
 };
+pub use device::DeviceRequest;
 pub use error::KernelError;
 pub use exec::{
     Blocks, BoxError, Executor, Graph, GraphBuilder, LabelSink, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink,
@@ -34,6 +37,7 @@ pub use exec::{
 };
 pub use isa::Isa;
 pub use layout::{Layout, Planes, PlanesMut};
+pub use meter::Metered;
 pub use ops::{
     Activate, Add, InstanceNorm, Label, MaxPool, ScaleShift, Softmax, Statistics, argmax, depth_to_space, upsample,
 };

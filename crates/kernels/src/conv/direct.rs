@@ -100,6 +100,15 @@ impl Direct {
         if lanes_by_voxel < cost_by_channel { (by_voxel, LaneAxis::Voxels) } else { by_channel }
     }
 
+    /// Floats of scratch that a task takes which computes `planes` of a tensor of `size`.
+    pub(super) fn scratch_floats(&self, size: [usize; 3], planes: Range<usize>, n_threads: usize) -> usize {
+        let [depth, height, width] = size;
+        let (panel, axis) = self.panel(width);
+        let geometry = Geometry::new(self, axis, width, self.n_lanes);
+        let cut = Cut::new(self, panel, axis, &geometry, [depth, height], planes, n_threads);
+        cut.ring_floats + geometry.acc_floats
+    }
+
     /// What comes of voxels `value` far from the ends of the volume; nothing where the kernel reaches too far.
     pub(super) fn on_background(&self, value: &[f32]) -> Option<Vec<f32>> {
         /// Most floats of a volume that holds the kernel.

@@ -15,6 +15,9 @@ mod winograd;
 
 pub use choose::{Algorithm, ConvOptions, Mode};
 pub(crate) use panel::even_parts;
+#[cfg(test)]
+pub(crate) use scratch::kept_by_this_thread;
+pub(crate) use scratch::with_scratch;
 pub(crate) use tile::most_scalars;
 
 use std::ops::Range;
@@ -121,6 +124,19 @@ pub struct Conv3d {
     isa: Isa,
     algorithm: Algorithm,
     packed: Packed,
+}
+
+/// What the scratch of a convolution depends on in a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceKind {
+    pub(crate) channels: usize,
+    pub(crate) upsampled: bool,
+}
+
+impl From<&Planes<'_>> for SourceKind {
+    fn from(source: &Planes<'_>) -> Self {
+        Self { channels: source.layout().channels, upsampled: source.is_upsampled() }
+    }
 }
 
 /// Weights in the order of an algorithm.
@@ -233,6 +249,21 @@ impl Conv3d {
         threads: &Threads,
     ) -> Result<(), KernelError> {
         self.run_beside(sources, out, planes, threads, None)
+    }
+
+    /// Floats of scratch that each of so many threads keeps after computing `planes`, which are not empty, of a tensor of
+    /// `size` `[d, h, w]`.
+    pub(crate) fn scratch_floats(
+        &self,
+        sources: &[SourceKind],
+        size: [usize; 3],
+        planes: Range<usize>,
+        n_threads: usize,
+    ) -> usize {
+        scratch::kept_floats(match &self.packed {
+            Packed::Direct(direct) => direct.scratch_floats(size, planes, n_threads),
+            Packed::Winograd(winograd) => winograd.scratch_floats(sources, size, &planes, n_threads),
+        })
     }
 
     /// What comes of a source whose voxels are all `value`, far from the ends of the volume; nothing where that takes a

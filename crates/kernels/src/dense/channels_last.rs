@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 use super::Cores;
+use super::elements::{Operand, SharedElements};
 use super::shared::Shared;
+use crate::conv::with_scratch;
 use crate::simd::{Body, Lane, dispatch};
 use crate::{Buffer, KernelError};
 
@@ -63,44 +65,127 @@ impl Frame {
         (0..3).map(|a| (self.start[a] + at[a]) * strides[a]).sum()
     }
 
-    /// Copies a sample `[C, size...]` into memory of this frame.
-    pub(super) fn pack(&self, sample: &[f32], size: [usize; 3], memory: &mut [f32], cores: &Cores<'_>) {
+    /// Copies a sample `[C, size...]`, which begins at element `first` of a tensor, into memory of this frame.
+    pub(super) fn pack(
+        &self,
+        (tensor, first): (Operand<'_>, usize),
+        size: [usize; 3],
+        memory: &mut [f32],
+        cores: &Cores<'_>,
+    ) {
         let [depth, height, width] = size;
         let voxels = depth * height * width;
         let memory = Shared::new(memory);
+        let room = if tensor.plain().is_some() { 0 } else { self.channels * width };
         cores.threads.for_each(depth * height, |row| {
-            let to = memory.at(self.offset([row / height, row % height, 0]));
-            let copy = Transpose {
-                from: sample[row * width..].as_ptr(),
-                from_stride: voxels,
-                rows: self.channels,
-                columns: width,
-                to,
-                to_stride: self.channels,
-            };
-            // SAFETY: the row of each channel lies in the sample, and this task alone writes row `row` of the volume,
-            // which lies in the frame.
-            unsafe { dispatch(cores.isa, copy) }
+            with_scratch(room, |room| {
+                let work = PackRow {
+                    tensor,
+                    first: first + row * width,
+                    sizes: [self.channels, voxels, width],
+                    room,
+                    to: memory.at(self.offset([row / height, row % height, 0])),
+                };
+                // SAFETY: the row of each channel lies in the sample, and this task alone writes row `row` of the volume,
+                // which lies in the frame.
+                unsafe { dispatch(cores.isa, work) }
+            });
         });
     }
 
-    /// Copies the volume of this frame out to a sample `[C, size...]`.
-    pub(super) fn unpack(&self, memory: &[f32], size: [usize; 3], sample: &mut [f32], cores: &Cores<'_>) {
+    /// Copies the volume of this frame out to a sample `[C, size...]`, which begins at element `first` of a tensor.
+    pub(super) fn unpack(
+        &self,
+        memory: &[f32],
+        size: [usize; 3],
+        (tensor, first): (SharedElements, usize),
+        cores: &Cores<'_>,
+    ) {
         let [depth, height, width] = size;
         let voxels = depth * height * width;
-        let sample = Shared::new(sample);
+        let room = if matches!(tensor, SharedElements::F32(_)) { 0 } else { self.channels * width };
         cores.threads.for_each(depth * height, |row| {
-            let copy = Transpose {
-                from: memory[self.offset([row / height, row % height, 0])..].as_ptr(),
-                from_stride: self.channels,
-                rows: width,
-                columns: self.channels,
-                to: sample.at(row * width),
-                to_stride: voxels,
-            };
-            // SAFETY: the voxels of the row lie in the frame, and this task alone writes row `row` of each channel.
-            unsafe { dispatch(cores.isa, copy) }
+            with_scratch(room, |room| {
+                let work = UnpackRow {
+                    from: memory[self.offset([row / height, row % height, 0])..].as_ptr(),
+                    sizes: [self.channels, voxels, width],
+                    room,
+                    tensor,
+                    first: first + row * width,
+                };
+                // SAFETY: the voxels of the row lie in the frame, and this task alone writes row `row` of each channel.
+                unsafe { dispatch(cores.isa, work) }
+            });
         });
+    }
+}
+
+/// Copies a row of voxels into channels-last memory.
+struct PackRow<'a> {
+    tensor: Operand<'a>,
+    /// Where the row of the first channel begins in the tensor.
+    first: usize,
+    /// Channels, elements from one to the next, voxels of the row.
+    sizes: [usize; 3],
+    /// For the row of each channel, where the tensor is not f32 as it is.
+    room: &'a mut [f32],
+    to: *mut f32,
+}
+
+impl Body for PackRow<'_> {
+    type Output = ();
+
+    /// # Safety
+    /// The row of each channel lies in the tensor, that of the voxels at `to` is valid for writing.
+    #[inline(always)]
+    unsafe fn run<L: Lane>(self) {
+        let [channels, step, width] = self.sizes;
+        let (from, from_stride) = match self.tensor.plain() {
+            Some(x) => (x[self.first..].as_ptr(), step),
+            None => {
+                for (c, row) in self.room.chunks_exact_mut(width).enumerate() {
+                    self.tensor.widen(self.first + c * step, row);
+                }
+                (self.room.as_ptr(), width)
+            }
+        };
+        let copy = Transpose { from, from_stride, rows: channels, columns: width, to: self.to, to_stride: channels };
+        // SAFETY: the rows are those that the caller vouches for, or those of the room.
+        unsafe { copy.run::<L>() }
+    }
+}
+
+/// Copies a row of voxels out of channels-last memory.
+struct UnpackRow<'a> {
+    from: *const f32,
+    /// Channels, elements from one to the next, voxels of the row.
+    sizes: [usize; 3],
+    /// For the row of each channel, where the tensor is not f32.
+    room: &'a mut [f32],
+    tensor: SharedElements,
+    /// Where the row of the first channel begins in the tensor.
+    first: usize,
+}
+
+impl Body for UnpackRow<'_> {
+    type Output = ();
+
+    /// # Safety
+    /// The voxels at `from` are valid for reading, and the row of each channel lies in the tensor and is this body's alone.
+    #[inline(always)]
+    unsafe fn run<L: Lane>(self) {
+        let [channels, step, width] = self.sizes;
+        let (to, to_stride) = match self.tensor {
+            SharedElements::F32(tensor) => (tensor.at(self.first), step),
+            _ => (self.room.as_mut_ptr(), width),
+        };
+        let copy = Transpose { from: self.from, from_stride: channels, rows: width, columns: channels, to, to_stride };
+        // SAFETY: the rows are those that the caller vouches for, or those of the room.
+        unsafe { copy.run::<L>() }
+        for (c, row) in self.room.chunks_exact(width).enumerate() {
+            // SAFETY: the row of the channel is this body's alone.
+            unsafe { self.tensor.write(self.first + c * step, row) };
+        }
     }
 }
 
@@ -206,6 +291,7 @@ impl Body for Transpose {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dense::elements::ElementsMut;
     use crate::{Isa, Threads};
 
     #[test]
@@ -221,7 +307,7 @@ mod tests {
                 let frame = Frame { size: size.map(|n| n + 3), channels, start: [1, 2, 0] };
                 let mut memory = frame.memory_around(size).unwrap();
                 let len = memory.len() - SLACK;
-                frame.pack(&sample, size, &mut memory, &cores);
+                frame.pack((Operand::from(&sample), 0), size, &mut memory, &cores);
                 for c in 0..channels {
                     let at = frame.offset([size[0] - 1, 0, size[2] - 1]) + c;
                     let voxel = (size[0] - 1) * size[1] * size[2] + size[2] - 1;
@@ -230,7 +316,7 @@ mod tests {
                 let written: f64 = memory[..len].iter().map(|x| f64::from(*x)).sum();
                 assert_eq!(written, sample.iter().map(|x| f64::from(*x)).sum::<f64>());
                 let mut back = vec![0.0; sample.len()];
-                frame.unpack(&memory, size, &mut back, &cores);
+                frame.unpack(&memory, size, (ElementsMut::from(&mut back).share(), 0), &cores);
                 assert_eq!(back, sample);
             }
         }

@@ -1,11 +1,12 @@
 //! The correlation behind convolutions and transposed convolutions, with its gradients.
 
 use super::axis::AxisShape;
+use super::elements::{ElementsMut, Operand};
 use super::general::General;
 use super::same::Same;
 use super::shared::check_len;
 use super::{Cores, weight_gradient};
-use crate::KernelError;
+use crate::{KernelError, Mode};
 
 const OP: &str = "correlation";
 
@@ -86,8 +87,10 @@ pub struct Filter<'a> {
 /// `y[n, o, z, ..] = bias[o] + sum over c, k of weight[o, c, k, ..] * x[n, g C_in / G + c, z s + k d - p, ..]`, with `g`
 /// the group of channel `o` and zeros outside `x`. The gradient of `x` is [`Correlation::apply_transposed`] of that of
 /// `y`; a transposed convolution is `apply_transposed`, and the gradient of its input is `apply`. With stride 1, one
-/// group and an odd kernel both run on [`Conv3d`](crate::Conv3d), from 16 channels and 1024 voxels on in
-/// [`Mode::Strict`](crate::Mode), where sums are shorter than in the definition; otherwise sums are taken as defined.
+/// group and an odd kernel both run on [`Conv3d`](crate::Conv3d), from 16 channels and 1024 voxels on in the
+/// [`Mode`] of [`Correlation::with_mode`]; otherwise sums are taken as defined.
+///
+/// Elements of 16 bits ([`Elements`](crate::Elements)) are converted row by row; sums are f32.
 ///
 /// ```
 /// use volkit_kernels::{Cores, Correlation, CorrelationShape, Filter, Threads};
@@ -105,6 +108,8 @@ pub struct Filter<'a> {
 pub struct Correlation {
     shape: CorrelationShape,
     size_out: [usize; 3],
+    mode: Mode,
+    rectifier: Option<f32>,
 }
 
 /// From inputs to outputs, or back.
@@ -149,7 +154,27 @@ impl Correlation {
                 return refuse("size_out", format!("{:?}", shape.size_out), "at least 1 and at most what fits");
             }
         }
-        Ok(Self { shape, size_out })
+        Ok(Self { shape, size_out, mode: Mode::FastMath, rectifier: None })
+    }
+
+    /// The same with another limit to the rounding error; [`Mode::FastMath`] by default.
+    #[must_use]
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with a rectifier behind [`Correlation::apply`]: `y > 0 ? y : slope y`, with a slope that is not negative.
+    #[must_use]
+    pub fn with_rectifier(self, slope: Option<f32>) -> Self {
+        Self { rectifier: slope, ..self }
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn rectifier(&self, direction: Direction) -> Option<f32> {
+        self.rectifier.filter(|_| direction == Direction::Forward)
     }
 
     /// The sizes.
@@ -168,8 +193,14 @@ impl Correlation {
     ///
     /// # Errors
     /// [`KernelError::Shape`] where a slice has another length, [`KernelError::Memory`] where copies find no memory.
-    pub fn apply(&self, x: &[f32], filter: &Filter<'_>, y: &mut [f32], cores: &Cores<'_>) -> Result<(), KernelError> {
-        self.run(Direction::Forward, x, (filter, y), cores)
+    pub fn apply<'a>(
+        &self,
+        x: impl Into<Operand<'a>>,
+        filter: &Filter<'_>,
+        y: impl Into<ElementsMut<'a>>,
+        cores: &Cores<'_>,
+    ) -> Result<(), KernelError> {
+        self.run(Direction::Forward, x.into(), (filter, y.into()), cores)
     }
 
     /// The transpose of [`Correlation::apply`]: `x` `[N, C_in, size_in...]` from `y` `[N, C_out, size_out...]`; the bias
@@ -177,14 +208,14 @@ impl Correlation {
     ///
     /// # Errors
     /// As [`Correlation::apply`].
-    pub fn apply_transposed(
+    pub fn apply_transposed<'a>(
         &self,
-        y: &[f32],
+        y: impl Into<Operand<'a>>,
         filter: &Filter<'_>,
-        x: &mut [f32],
+        x: impl Into<ElementsMut<'a>>,
         cores: &Cores<'_>,
     ) -> Result<(), KernelError> {
-        self.run(Direction::Transposed, y, (filter, x), cores)
+        self.run(Direction::Transposed, y.into(), (filter, x.into()), cores)
     }
 
     /// Gradient of the weight, `[C_out, C_in / G, kD, kH, kW]`, for the gradient `grad` of the output of
@@ -192,24 +223,25 @@ impl Correlation {
     ///
     /// # Errors
     /// As [`Correlation::apply`].
-    pub fn weight_gradient(
+    pub fn weight_gradient<'a>(
         &self,
-        x: &[f32],
-        grad: &[f32],
+        x: impl Into<Operand<'a>>,
+        grad: impl Into<Operand<'a>>,
         gradient: &mut [f32],
         cores: &Cores<'_>,
     ) -> Result<(), KernelError> {
+        let (x, grad) = (x.into(), grad.into());
         check_len(OP, "x", x.len(), &self.tensor(0))?;
         check_len(OP, "the gradient of y", grad.len(), &self.tensor(1))?;
         check_len(OP, "the gradient of the weight", gradient.len(), &self.weight())?;
-        weight_gradient::weight_gradient(self, x, grad, gradient, cores)
+        weight_gradient::weight_gradient(self, [x, grad], gradient, cores)
     }
 
     fn run(
         &self,
         direction: Direction,
-        from: &[f32],
-        (filter, to): (&Filter<'_>, &mut [f32]),
+        from: Operand<'_>,
+        (filter, to): (&Filter<'_>, ElementsMut<'_>),
         cores: &Cores<'_>,
     ) -> Result<(), KernelError> {
         let (source, target) = if direction == Direction::Forward { (0, 1) } else { (1, 0) };

@@ -8,6 +8,7 @@ use super::Cores;
 use super::axis::{AxisPlan, Phase};
 use super::channels_last::{Frame, SLACK};
 use super::correlation::{Correlation, Direction, Filter};
+use super::elements::{ElementsMut, Operand, rectified};
 use super::product::{Products, Run, Sums, add_products, most_vectors};
 use super::shared::Shared;
 use crate::conv::{even_parts, most_scalars};
@@ -26,6 +27,8 @@ pub(super) struct General<'a> {
     phases: Vec<Part>,
     /// `[phase][group][tap][source channel][target channel]`.
     weights: Buffer<f32>,
+    /// Slope below zero of a rectifier behind the sums.
+    rectifier: Option<f32>,
 }
 
 /// What the outputs of one phase (of each axis) read.
@@ -63,8 +66,9 @@ impl<'a> General<'a> {
         let output = Frame::dense(std::array::from_fn(|a| axes[a].n_out), channels[1]);
         input.floats()?;
         let mut weights = Buffer::zeroed(filter.weight.len() + SLACK, "the weights of a convolution")?;
-        let mut general =
-            Self { correlation, axes, per_group, input, output, phases: Vec::new(), weights: Buffer::default() };
+        let rectifier = correlation.rectifier(direction);
+        let (phases, none) = (Vec::new(), Buffer::default());
+        let mut general = Self { correlation, axes, per_group, input, output, phases, weights: none, rectifier };
         let mut taps = Vec::new();
         let [z, y, x] = &general.axes;
         let mut parts = Vec::new();
@@ -136,9 +140,9 @@ impl<'a> General<'a> {
     /// Computes all samples.
     pub(super) fn run(
         &self,
-        from: &[f32],
+        from: Operand<'_>,
         bias: Option<&[f32]>,
-        to: &mut [f32],
+        mut to: ElementsMut<'_>,
         cores: &Cores<'_>,
     ) -> Result<(), KernelError> {
         let batch = self.correlation.shape().batch;
@@ -146,9 +150,10 @@ impl<'a> General<'a> {
         let sizes: [[usize; 3]; 2] =
             [std::array::from_fn(|a| self.axes[a].n_in), std::array::from_fn(|a| self.axes[a].n_out)];
         let [depth, height, _] = sizes[1];
+        let to = to.share();
         let (mut source, mut target) = (self.input.memory_around(sizes[0])?, self.output.memory()?);
         for n in 0..batch {
-            self.input.pack(&from[n * n_from..][..n_from], sizes[0], &mut source, cores);
+            self.input.pack((from, n * n_from), sizes[0], &mut source, cores);
             let shared = Shared::new(&mut target);
             cores.threads.for_each(depth * height, |row| {
                 let work =
@@ -156,7 +161,7 @@ impl<'a> General<'a> {
                 // SAFETY: the source is the frame of the input with slack, and this task alone writes its row.
                 unsafe { dispatch(cores.isa, work) }
             });
-            self.output.unpack(&target, sizes[1], &mut to[n * n_to..][..n_to], cores);
+            self.output.unpack(&target, sizes[1], (to, n * n_to), cores);
         }
         Ok(())
     }
@@ -199,6 +204,12 @@ impl Body for Row<'_> {
             let to = target.at(row + px.first * channels);
             // SAFETY: the voxels of this phase lie in the row.
             unsafe { block.run::<L>(general, source, px.n, to) };
+        }
+        if let Some(slope) = general.rectifier {
+            // SAFETY: as above.
+            for value in unsafe { target.part(row, ax.n_out * channels) } {
+                *value = rectified(*value, slope);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 mod axis;
 mod channels_last;
 mod correlation;
+mod elements;
 mod general;
 mod pointwise;
 mod pool;
@@ -20,6 +21,7 @@ mod sums;
 mod weight_gradient;
 
 pub use correlation::{Correlation, CorrelationShape, Filter};
+pub use elements::{Elements, ElementsMut, Operand, convert};
 pub use pointwise::Pointwise;
 pub use pool::{Pooling, PoolingShape};
 pub use resize::{Interpolation, Resize};

@@ -1,7 +1,10 @@
 //! Activations of single values, and their gradients.
 
+use std::ops::Range;
+
 use super::Cores;
-use super::shared::{Shared, check_len};
+use super::elements::{ElementsMut, Operand, PIECE, SharedElements};
+use super::shared::check_len;
 use crate::KernelError;
 use crate::simd::{Body, Lane, Math, dispatch};
 
@@ -34,16 +37,15 @@ impl Pointwise {
     ///
     /// # Errors
     /// [`KernelError::Shape`] where the lengths differ.
-    pub fn apply(self, x: &[f32], y: &mut [f32], cores: &Cores<'_>) -> Result<(), KernelError> {
+    pub fn apply<'a>(
+        self,
+        x: impl Into<Operand<'a>>,
+        y: impl Into<ElementsMut<'a>>,
+        cores: &Cores<'_>,
+    ) -> Result<(), KernelError> {
+        let (x, mut y) = (x.into(), y.into());
         check_len("activation", "y", y.len(), &[x.len()])?;
-        let y = Shared::new(y);
-        cores.threads.for_each(x.len().div_ceil(TASK), |task| {
-            let x = &x[task * TASK..x.len().min((task + 1) * TASK)];
-            // SAFETY: this task alone writes the values of its part.
-            let out = unsafe { y.part(task * TASK, x.len()) };
-            // SAFETY: the body asks for nothing beyond the instruction set.
-            unsafe { dispatch(cores.isa, Map { x, grad: None, out, function: self }) }
-        });
+        self.map(x, None, y.share(), cores);
         Ok(())
     }
 
@@ -51,19 +53,27 @@ impl Pointwise {
     ///
     /// # Errors
     /// [`KernelError::Shape`] where the lengths differ.
-    pub fn gradient(self, x: &[f32], grad: &[f32], gradient: &mut [f32], cores: &Cores<'_>) -> Result<(), KernelError> {
+    pub fn gradient<'a>(
+        self,
+        x: impl Into<Operand<'a>>,
+        grad: impl Into<Operand<'a>>,
+        gradient: impl Into<ElementsMut<'a>>,
+        cores: &Cores<'_>,
+    ) -> Result<(), KernelError> {
+        let (x, grad, mut gradient) = (x.into(), grad.into(), gradient.into());
         check_len("activation", "the gradient of y", grad.len(), &[x.len()])?;
         check_len("activation", "the gradient of x", gradient.len(), &[x.len()])?;
-        let gradient = Shared::new(gradient);
+        self.map(x, Some(grad), gradient.share(), cores);
+        Ok(())
+    }
+
+    /// All elements of operands and result, which have the same length.
+    fn map(self, x: Operand<'_>, grad: Option<Operand<'_>>, out: SharedElements, cores: &Cores<'_>) {
         cores.threads.for_each(x.len().div_ceil(TASK), |task| {
             let part = task * TASK..x.len().min((task + 1) * TASK);
             // SAFETY: this task alone writes the values of its part.
-            let out = unsafe { gradient.part(part.start, part.len()) };
-            let body = Map { x: &x[part.clone()], grad: Some(&grad[part]), out, function: self };
-            // SAFETY: the body asks for nothing beyond the instruction set.
-            unsafe { dispatch(cores.isa, body) }
+            unsafe { dispatch(cores.isa, Map { x, grad, out, function: self, part }) }
         });
-        Ok(())
     }
 
     #[inline(always)]
@@ -129,36 +139,48 @@ fn gelu_argument<L: Lane>(x: L) -> L {
 }
 
 struct Map<'a> {
-    x: &'a [f32],
+    x: Operand<'a>,
     /// With it, the gradient; the value otherwise.
-    grad: Option<&'a [f32]>,
-    out: &'a mut [f32],
+    grad: Option<Operand<'a>>,
+    out: SharedElements,
     function: Pointwise,
+    part: Range<usize>,
 }
 
 impl Body for Map<'_> {
     type Output = ();
 
+    /// # Safety
+    /// The part of `out` is this body's alone.
     #[inline(always)]
     unsafe fn run<L: Lane>(self) {
-        let n = self.out.len();
-        assert!(self.x.len() == n && self.grad.is_none_or(|grad| grad.len() == n), "invariant: lengths were checked");
-        for at in (0..n).step_by(L::N) {
-            let m = L::N.min(n - at);
-            // SAFETY: `m` floats from `at` on lie in all three slices, and `m < N` only at the end.
-            unsafe {
-                let load = |values: &[f32]| {
-                    let from = values.as_ptr().add(at);
-                    if m == L::N { L::load(from) } else { L::load_first(from, m) }
-                };
-                let x = load(self.x);
-                let result = match self.grad {
-                    Some(grad) => self.function.slope(x).mul(load(grad)),
-                    None => self.function.value(x),
-                };
-                let out = self.out.as_mut_ptr().add(at);
-                if m == L::N { result.store(out) } else { result.store_first(out, m) }
+        let (mut room, mut to) = ([[0.0; PIECE]; 2], [0.0; PIECE]);
+        let [x_room, grad_room] = &mut room;
+        for first in self.part.clone().step_by(PIECE) {
+            let n = PIECE.min(self.part.end - first);
+            let x = self.x.piece(first, n, x_room);
+            let grad = self.grad.as_ref().map(|grad| grad.piece(first, n, grad_room));
+            // SAFETY: the part is this body's alone.
+            let out = unsafe { self.out.room(first, n, &mut to) };
+            for at in (0..n).step_by(L::N) {
+                let m = L::N.min(n - at);
+                // SAFETY: `m` floats from `at` on lie in all three slices, and `m < N` only at the end.
+                unsafe {
+                    let load = |values: &[f32]| {
+                        let from = values.as_ptr().add(at);
+                        if m == L::N { L::load(from) } else { L::load_first(from, m) }
+                    };
+                    let x = load(x);
+                    let result = match grad {
+                        Some(grad) => self.function.slope(x).mul(load(grad)),
+                        None => self.function.value(x),
+                    };
+                    let out = out.as_mut_ptr().add(at);
+                    if m == L::N { result.store(out) } else { result.store_first(out, m) }
+                }
             }
+            // SAFETY: as above.
+            unsafe { self.out.finish(first, &to[..n]) };
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::Cores;
 use super::channels_last::Frame;
 use super::correlation::{Correlation, Direction, Filter};
-use crate::{Conv3d, ConvOptions, ConvShape, Epilogue, KernelError, Layout, Mode, Planes, PlanesMut};
+use super::elements::{ElementsMut, Operand};
+use crate::{Activation, Conv3d, ConvOptions, ConvShape, Epilogue, KernelError, Layout, Mode, Planes, PlanesMut};
 
 /// Largest ratio of the voxels computed to those wanted: beyond, the general kernel is faster.
 const MOST_WASTE: usize = 2;
@@ -59,9 +60,9 @@ impl<'a> Same<'a> {
 
     pub(super) fn run(
         &self,
-        from: &[f32],
+        from: Operand<'_>,
         filter: &Filter<'_>,
-        to: &mut [f32],
+        mut to: ElementsMut<'_>,
         cores: &Cores<'_>,
     ) -> Result<(), KernelError> {
         let shape = self.correlation.shape();
@@ -70,17 +71,18 @@ impl<'a> Same<'a> {
         let conv = ConvShape::new(self.input.channels, self.output.channels, shape.kernel);
         let isa = if cores.isa.is_available() { cores.isa } else { crate::Isa::Scalar };
         let options = ConvOptions::new(isa).with_mode(self.mode()).with_threads(cores.threads);
-        let conv = Conv3d::new(conv.with_dilation(shape.dilation), weight, filter.bias, Epilogue::default(), options)?;
+        let conv = Conv3d::new(conv.with_dilation(shape.dilation), weight, filter.bias, self.epilogue(), options)?;
         let [in_layout, out_layout] = [self.input, self.output].map(|f| Layout::dense(f.size, f.channels));
         let (mut source, mut target) = (self.input.memory_around(self.sizes[0])?, self.output.memory()?);
         let [n_from, n_to] = [from.len() / shape.batch.max(1), to.len() / shape.batch.max(1)];
+        let to = to.share();
         let planes = self.output.start[0]..self.output.start[0] + self.sizes[1][0];
         for n in 0..shape.batch {
-            self.input.pack(&from[n * n_from..][..n_from], self.sizes[0], &mut source, cores);
+            self.input.pack((from, n * n_from), self.sizes[0], &mut source, cores);
             let input = Planes::new(&source[..in_layout.len()], in_layout)?;
             let mut output = PlanesMut::new(&mut target[..out_layout.len()], out_layout)?;
             conv.run(&[input], &mut output, planes.clone(), cores.threads)?;
-            self.output.unpack(&target, self.sizes[1], &mut to[n * n_to..][..n_to], cores);
+            self.output.unpack(&target, self.sizes[1], (to, n * n_to), cores);
         }
         Ok(())
     }
@@ -89,7 +91,17 @@ impl<'a> Same<'a> {
     fn mode(&self) -> Mode {
         let narrow = self.input.channels.min(self.output.channels) < MIN_CHANNELS;
         let small = self.sizes[1].iter().product::<usize>() < MIN_VOXELS;
-        if narrow || small { Mode::Exact } else { Mode::Strict }
+        if narrow || small { Mode::Exact } else { self.correlation.mode() }
+    }
+
+    /// The rectifier, if there is one.
+    fn epilogue(&self) -> Epilogue {
+        let activation = match self.correlation.rectifier(self.direction) {
+            None => Activation::Identity,
+            Some(0.0) => Activation::Relu,
+            Some(slope) => Activation::LeakyRelu(slope),
+        };
+        activation.into()
     }
 
     /// For the transpose, the weight with its channels swapped and its taps in reverse order.

@@ -4,31 +4,34 @@ use crate::KernelError;
 
 /// Start of a slice whose parts go to different tasks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shared(*mut f32);
+pub(super) struct Shared<T = f32>(*mut T);
 
-// SAFETY: the pointer comes from an exclusive borrow that outlives the tasks, and tasks write disjoint floats.
-unsafe impl Send for Shared {}
+// SAFETY: the pointer comes from an exclusive borrow that outlives the tasks, and tasks write disjoint elements.
+unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl<T: Send> Sync for Shared<T> {}
 
-impl Shared {
-    pub(super) fn new(data: &mut [f32]) -> Self {
+impl<T: Copy> Shared<T> {
+    pub(super) fn new(data: &mut [T]) -> Self {
         Self(data.as_mut_ptr())
     }
 
-    /// Address of float `index`; only to be used within the slice.
+    /// Address of element `index`; only to be used within the slice.
     #[inline(always)]
-    pub(super) fn at(self, index: usize) -> *mut f32 {
+    pub(super) fn at(self, index: usize) -> *mut T {
         self.0.wrapping_add(index)
     }
 
-    /// The floats `start..start + len`.
+    /// The elements `start..start + len`.
     ///
     /// # Safety
     /// They lie in the slice, whose borrow lasts as long as `'a`, and no other task reaches them meanwhile.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn part<'a>(self, start: usize, len: usize) -> &'a mut [f32] {
+    pub(super) unsafe fn part<'a>(self, start: usize, len: usize) -> &'a mut [T]
+    where
+        T: 'a,
+    {
         // SAFETY: passed on from the caller.
         unsafe { std::slice::from_raw_parts_mut(self.at(start), len) }
     }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::Cores;
 use super::channels_last::{Frame, SLACK};
 use super::correlation::Correlation;
+use super::elements::Operand;
 use super::product::{Products, Run, Sums, add_products, most_vectors};
 use super::shared::Shared;
 use crate::conv::{even_parts, most_scalars};
@@ -27,8 +28,7 @@ const TASKS: usize = 128;
 /// Computes the gradient from checked tensors.
 pub(super) fn weight_gradient(
     correlation: &Correlation,
-    x: &[f32],
-    grad: &[f32],
+    [x, grad]: [Operand<'_>; 2],
     gradient: &mut [f32],
     cores: &Cores<'_>,
 ) -> Result<(), KernelError> {
@@ -47,8 +47,8 @@ pub(super) fn weight_gradient(
     let batch = correlation.shape().batch;
     let [n_x, n_grad] = [x.len() / batch.max(1), grad.len() / batch.max(1)];
     for n in 0..batch {
-        plan.large.pack(&x[n * n_x..][..n_x], size_in, &mut large, cores);
-        plan.small.pack(&grad[n * n_grad..][..n_grad], correlation.size_out(), &mut small, cores);
+        plan.large.pack((x, n * n_x), size_in, &mut large, cores);
+        plan.small.pack((grad, n * n_grad), correlation.size_out(), &mut small, cores);
         let shared = Shared::new(&mut partial);
         cores.threads.for_each(n_chunks * n_parts, |task| {
             let (chunk, part) = (task / n_parts, task % n_parts);

@@ -1,11 +1,13 @@
 //! The schedule and the memory of a network for one input size.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::demand::Reach;
 use super::graph::{Graph, Op, Source, TensorId};
 use super::place::{ALIGN, place};
 use super::schedule::{Feed, Schedule, Stage, Step};
+use crate::conv::SourceKind;
 use crate::{KernelError, Layout};
 
 /// Blocks chosen by [`Blocks::Auto`] have at least this many voxels: enough rows for many threads.
@@ -146,6 +148,30 @@ impl Plan {
     #[must_use]
     pub fn peak_bytes(&self) -> usize {
         self.arena_len * size_of::<f32>()
+    }
+
+    /// Bytes that each of so many threads keeps from one run to the next beside [`Plan::peak_bytes`]: the copied rows and the
+    /// sums of the convolutions. Threads that run several plans keep the most.
+    #[must_use]
+    pub fn scratch_bytes(&self, n_threads: usize) -> usize {
+        let mut known = BTreeSet::new();
+        let floats = self.steps.iter().filter_map(|step| {
+            let node = self.graph.nodes().get(step.stage)?;
+            let Op::Conv(conv) = &node.op else { return None };
+            let size = self.rings[step.stage].layout.size();
+            // Steps of as many planes differ where they read beyond the ends of the volume only.
+            let reach = conv.shape().reach()[0];
+            let place = (step.planes.start.min(reach), (size[0] - step.planes.end).min(reach));
+            let is_new = known.insert((step.stage, step.planes.len(), place));
+            let kind = |source: &Source| {
+                let channels = self.graph.nodes()[source.tensor.0].channels;
+                SourceKind { channels, upsampled: source.upsampled }
+            };
+            let kinds = || node.sources.iter().map(kind).collect::<Vec<_>>();
+            (is_new && !step.planes.is_empty())
+                .then(|| conv.scratch_floats(&kinds(), size, step.planes.clone(), n_threads))
+        });
+        floats.max().unwrap_or(0) * size_of::<f32>()
     }
 
     /// Floating-point operations of the convolutions in one run, 2 for each product of a weight with an input or its

@@ -1,6 +1,10 @@
 //! Correlations of whole tensors, their transposes and gradients, against the definition in f64.
 
-use volkit_kernels::{Cores, Correlation, CorrelationShape, Filter, Isa, KernelError, Threads, channel_sums};
+use half::{bf16, f16};
+use volkit_kernels::{
+    Cores, Correlation, CorrelationShape, Elements, ElementsMut, Filter, Isa, KernelError, Mode, Operand, Threads,
+    channel_sums,
+};
 
 use crate::exec_naive::Random;
 
@@ -130,6 +134,82 @@ fn every_option_follows_the_definition() {
         let got = case.run(&Cores::detect(&threads));
         for ((got, wanted), what) in got.iter().zip(&wanted).zip(["y", "x", "weight"]) {
             close(got, wanted, &format!("{what} of {shape:?}"));
+        }
+    }
+}
+
+#[test]
+fn each_mode_keeps_within_its_error() {
+    // Root mean squares of the differences, as a part of that of the outputs: see docs/conv3d.md.
+    let (threads, shape) =
+        (Threads::new(2), CorrelationShape::new(1, [26, 25], [9, 11, 14], [3; 3]).with_padding([1; 3]));
+    for (mode, limit) in [(Mode::Exact, 1e-6), (Mode::Strict, 5e-7), (Mode::FastMath, 3e-6)] {
+        let case = Case::new(shape.clone(), 5);
+        let case = Case { correlation: case.correlation.clone().with_mode(mode), ..case };
+        let (got, wanted) = (case.run(&Cores::detect(&threads)), case.by_definition());
+        for (got, wanted) in got.iter().zip(&wanted).take(2) {
+            let square = |x: f64| x * x;
+            let off: f64 = got.iter().zip(wanted).map(|(g, w)| square(f64::from(*g) - w)).sum();
+            let all: f64 = wanted.iter().map(|w| square(*w)).sum();
+            assert!((off / all).sqrt() < limit, "{mode}: {}", (off / all).sqrt());
+        }
+    }
+}
+
+/// The nearest numbers of 16 bits, and what these are.
+fn narrow(values: &[f32]) -> (Vec<bf16>, Vec<f32>) {
+    let narrow: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
+    let wide = narrow.iter().map(|x| x.to_f32()).collect();
+    (narrow, wide)
+}
+
+#[test]
+fn elements_of_16_bits_are_those_of_f32_rounded_once() {
+    let threads = Threads::new(2);
+    let cores = Cores::detect(&threads);
+    for (seed, shape) in shapes().into_iter().enumerate() {
+        let case = Case::new(shape, 30 + seed as u64);
+        let ((x16, x), (y16, y)) = (narrow(&case.x), narrow(&case.y));
+        let case = Case { x, y, ..case };
+        let wanted = case.run(&cores);
+        let filter = |target: usize| Filter { weight: &case.weight, bias: Some(&case.bias[target]) };
+        let (mut y, mut x) = (vec![bf16::ZERO; y16.len()], vec![f16::ZERO; x16.len()]);
+        let mut weight = vec![f32::NAN; case.weight.len()];
+        let correlation = &case.correlation;
+        correlation.apply(Elements::Bf16(&x16), &filter(1), ElementsMut::Bf16(&mut y), &cores).expect("forward");
+        let from = Elements::Bf16(&y16);
+        correlation.apply_transposed(from, &filter(0), ElementsMut::F16(&mut x), &cores).expect("transpose");
+        correlation.weight_gradient(Elements::Bf16(&x16), from, &mut weight, &cores).expect("weight");
+        assert!(y.iter().zip(&wanted[0]).all(|(y, w)| *y == bf16::from_f32(*w)), "case {seed}");
+        assert!(x.iter().zip(&wanted[1]).all(|(x, w)| *x == f16::from_f32(*w)), "case {seed}");
+        assert_eq!(weight, wanted[2], "case {seed}");
+    }
+}
+
+#[test]
+fn a_rectifier_is_that_behind_the_sums() {
+    let threads = Threads::new(2);
+    let cores = Cores::detect(&threads);
+    for (seed, shape) in shapes().into_iter().enumerate() {
+        let case = Case::new(shape, 60 + seed as u64);
+        let [plain, ..] = case.run(&cores);
+        for slope in [0.0, 0.25] {
+            let rectified = case.correlation.clone().with_rectifier(Some(slope));
+            let mut y = vec![f32::NAN; plain.len()];
+            let filter = Filter { weight: &case.weight, bias: Some(&case.bias[1]) };
+            rectified.apply(&case.x, &filter, &mut y, &cores).expect("forward");
+            assert!(y.iter().zip(&plain).all(|(y, p)| *y == if *p > 0.0 { *p } else { slope * p }), "case {seed}");
+
+            // Gradients behind it are those of the sums for a gradient that is formed before.
+            let formed = y.iter().zip(&case.y).map(|(y, g)| if *y > 0.0 { *g } else { slope * g }).collect();
+            let before = Case { y: formed, ..Case::new(case.correlation.shape().clone(), 60 + seed as u64) };
+            let [_, x, weight] = before.run(&cores);
+            let grad = Operand::before_rectifier(&case.y, &y, slope).expect("one length");
+            let (mut to_x, mut to_weight) = (vec![f32::NAN; x.len()], vec![f32::NAN; weight.len()]);
+            let filter = Filter { weight: &case.weight, bias: Some(&case.bias[0]) };
+            rectified.apply_transposed(grad, &filter, &mut to_x, &cores).expect("transpose");
+            rectified.weight_gradient(&case.x, grad, &mut to_weight, &cores).expect("weight");
+            assert_eq!((to_x, to_weight), (x, weight), "case {seed}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Pooling, resizing, normalisation and activations of whole tensors against plain loops and central differences.
 
+use half::{bf16, f16};
 use volkit_kernels::{
-    ChannelMoments, Cores, Interpolation, Isa, KernelError, Pointwise, Pooling, PoolingShape, Resize, Standardisation,
-    Threads,
+    ChannelMoments, Cores, Elements, ElementsMut, Interpolation, Isa, KernelError, Pointwise, Pooling, PoolingShape,
+    Resize, Standardisation, Threads, channel_sums, convert,
 };
 
 use crate::exec_naive::Random;
@@ -208,7 +209,7 @@ fn normalisation_and_its_gradients() {
         close(&y, &normalised(&exact, shape, 1e-3, [&weight, &bias]), tolerance);
         let all = same_bits(|cores| {
             let (moments, mut dx) = (norm.moments(&x, cores).expect("valid"), vec![f32::NAN; x.len()]);
-            let parameters = norm.gradient([&x, &g], &moments, &weight, &mut dx, cores).expect("valid");
+            let parameters = norm.gradient([&x, &g], &moments, [&weight, &bias], &mut dx, cores).expect("valid");
             [dx, parameters.weight, parameters.bias].concat()
         });
         let loss = |x: &[f64], weight: &[f32], bias: &[f32]| -> f64 {
@@ -233,12 +234,68 @@ fn normalisation_and_its_gradients() {
 }
 
 #[test]
+fn a_rectifier_behind_a_norm_costs_no_pass() {
+    // More positions than are converted together.
+    let (shape, threads) = ([2, 3, 2_500], Threads::new(2));
+    let cores = Cores::detect(&threads);
+    let mut random = Random::new(12);
+    let rounded = |values: Vec<f32>| -> Vec<bf16> { values.into_iter().map(bf16::from_f32).collect() };
+    let (x16, g16) = (rounded(random.floats(15_000, 2.0)), rounded(random.floats(15_000, 1.0)));
+    let wide = |values: &[bf16]| values.iter().map(|v| v.to_f32()).collect::<Vec<_>>();
+    let (x, g) = (wide(&x16), wide(&g16));
+    let (weight, bias) = (random.floats(3, 1.0), random.floats(3, 1.0));
+    let parameters = [weight.as_slice(), &bias];
+    let norm = Standardisation::new(shape, 1e-5).expect("valid");
+    let moments = norm.moments(&x, &cores).expect("valid");
+    assert_eq!(norm.moments(Elements::Bf16(&x16), &cores).expect("valid"), moments);
+    let mut plain = vec![f32::NAN; x.len()];
+    norm.apply(&x, &moments, parameters, &mut plain, &cores).expect("valid");
+    for slope in [0.0, 0.1] {
+        let behind = norm.clone().with_rectifier(Some(slope));
+        let mut y = vec![f32::NAN; x.len()];
+        behind.apply(&x, &moments, parameters, &mut y, &cores).expect("valid");
+        assert!(y.iter().zip(&plain).all(|(y, p)| *y == if *p > 0.0 { *p } else { slope * p }));
+        let formed: Vec<f32> = y.iter().zip(&g).map(|(y, g)| if *y > 0.0 { *g } else { slope * g }).collect();
+        let (mut wanted, mut got, mut got16) =
+            (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()], vec![bf16::ZERO; x.len()]);
+        let first = norm.gradient([&x, &formed], &moments, parameters, &mut wanted, &cores).expect("valid");
+        let second = behind.gradient([&x, &g], &moments, parameters, &mut got, &cores).expect("valid");
+        assert_eq!((&got, &second), (&wanted, &first));
+        // The same from elements of 16 bits, rounded once.
+        let narrow = [Elements::Bf16(&x16), Elements::Bf16(&g16)];
+        let to = ElementsMut::Bf16(&mut got16);
+        assert_eq!(behind.gradient(narrow, &moments, parameters, to, &cores).expect("valid"), first);
+        assert!(got16.iter().zip(&wanted).all(|(g, w)| *g == bf16::from_f32(*w)));
+    }
+}
+
+#[test]
+fn activations_and_sums_of_16_bits() {
+    let threads = Threads::new(2);
+    let cores = Cores::detect(&threads);
+    let x16: Vec<f16> = (0..70_001).map(|i| f16::from_f32((i % 977) as f32 * 0.01 - 4.0)).collect();
+    let mut x = vec![0.0; x16.len()];
+    convert(Elements::F16(&x16), &mut x, &cores).expect("one length");
+    assert!(x.iter().zip(&x16).all(|(a, b)| *a == b.to_f32()));
+    let (mut y, mut y16) = (vec![0.0; x.len()], vec![f16::ZERO; x.len()]);
+    Pointwise::Gelu.apply(&x, &mut y, &cores).expect("one length");
+    Pointwise::Gelu.apply(Elements::F16(&x16), ElementsMut::F16(&mut y16), &cores).expect("one length");
+    assert!(y16.iter().zip(&y).all(|(a, b)| *a == f16::from_f32(*b)));
+    let (mut sums, mut sums16) = ([0.0], [1.0]);
+    channel_sums(&x, [1, 1, x.len()], &mut sums, &cores).expect("one channel");
+    channel_sums(Elements::F16(&x16), [1, 1, x.len()], &mut sums16, &cores).expect("one channel");
+    assert_eq!(sums, sums16);
+    assert!(convert(&x, &mut y[1..], &cores).expect_err("short").to_string().contains("70000"));
+}
+
+#[test]
 fn given_moments_are_constants_for_the_gradient() {
     let norm = Standardisation::new([1, 2, 2], 0.0).expect("valid");
     let (threads, moments) = (Threads::single(), ChannelMoments { mean: vec![1.0, 0.0], variance: vec![4.0, 0.25] });
     let (cores, mut dx) = (Cores::detect(&threads), [0.0; 4]);
     let (x, g) = ([1.0, 5.0, 1.0, 1.0], [1.0, 2.0, 3.0, 4.0]);
-    let parameters = norm.gradient_of_fixed([&x, &g], &moments, &[6.0, 1.0], &mut dx, &cores).expect("valid");
+    let parameters =
+        norm.gradient_of_fixed([&x, &g], &moments, [&[6.0, 1.0], &[0.0; 2]], &mut dx, &cores).expect("valid");
     assert_eq!(dx, [3.0, 6.0, 6.0, 8.0]);
     assert_eq!((parameters.weight, parameters.bias), (vec![4.0, 14.0], vec![3.0, 7.0]));
 }

@@ -35,7 +35,7 @@ use self::room::{Parts, Room};
 use super::finish::Finish;
 use super::scratch::with_scratch;
 use super::tile::most_scalars;
-use super::{Algorithm, ConvShape, Epilogue};
+use super::{Algorithm, ConvShape, Epilogue, SourceKind};
 use crate::background::Background;
 use crate::simd::{Body, Lane, dispatch};
 use crate::{Isa, Layout, Planes, PlanesMut, Threads};
@@ -132,6 +132,18 @@ impl Winograd {
         if self.tile[0] == 1 { 1 } else { self.axis(0, depth).group() }
     }
 
+    /// Floats of scratch that a task takes which computes `planes` of a tensor of `size`.
+    pub(super) fn scratch_floats(
+        &self,
+        sources: &[SourceKind],
+        size: [usize; 3],
+        planes: &Range<usize>,
+        n_threads: usize,
+    ) -> usize {
+        let grid = Grid::new(std::array::from_fn(|i| self.axis(i, size[i])), planes, |_, _| Vec::new());
+        if grid.n_groups() == 0 { 0 } else { Room::new(self, &grid, sources, n_threads).len() }
+    }
+
     fn axis(&self, axis: usize, len: usize) -> Axis {
         Axis::new(self.tile[usize::from(axis > 0)], self.dilation[axis], len)
     }
@@ -176,7 +188,8 @@ impl Winograd {
     ) {
         let layout = *out.layout();
         let out = Target { data: out.data_mut().as_mut_ptr(), layout };
-        let room = Room::new(self, grid, sources, threads.count());
+        let kinds: Vec<SourceKind> = sources.iter().map(SourceKind::from).collect();
+        let room = Room::new(self, grid, &kinds, threads.count());
         let blocks: Vec<Range<usize>> = room.blocks(grid).collect();
         let room = &room;
         let task = |index: usize| {

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::super::SourceKind;
 use super::Winograd;
 use super::grid::Grid;
-use crate::Planes;
 use crate::simd::LINE;
 
 /// Floats of the transformed inputs and results of a block of tiles: with the weights of a narrow layer and the rows
@@ -61,7 +61,7 @@ pub(super) struct Parts<'a> {
 
 impl Room {
     /// Room for blocks of the tiles of a call.
-    pub(super) fn new(conv: &Winograd, grid: &Grid, sources: &[Planes<'_>], n_threads: usize) -> Self {
+    pub(super) fn new(conv: &Winograd, grid: &Grid, sources: &[SourceKind], n_threads: usize) -> Self {
         let ([c_in, c_out], padded) = (conv.channels, conv.factors.padded());
         let [m_depth, m] = conv.tile;
         let (depth_points, flat) = (m_depth + conv.depth_taps - 1, m_depth == 1);
@@ -100,13 +100,13 @@ impl Room {
                 tiles += grid.n_tiles(&segment);
                 outputs += segment.groups.len() * grid.columns.group();
                 for (n, source) in rows.iter_mut().zip(sources) {
-                    *n += grid.inputs(&segment, usize::from(source.is_upsampled())).len();
+                    *n += grid.inputs(&segment, usize::from(source.upsampled)).len();
                 }
             }
             (n_tiles, n_outputs) = (n_tiles.max(tiles), n_outputs.max(outputs));
             for ((room, n), source) in room.rows.iter_mut().zip(&rows).zip(sources) {
                 // A line behind the last voxel, for whole vectors.
-                *room = apart(n * source.layout().channels + LINE).max(*room);
+                *room = apart(n * source.channels + LINE).max(*room);
             }
         }
         room.input_point = apart(n_tiles * c_in);

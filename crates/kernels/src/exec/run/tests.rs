@@ -1,22 +1,29 @@
 //! Padding, which no kernel asks for yet, and memory that several tensors share.
 
 use super::*;
+use crate::conv::kept_by_this_thread;
 use crate::exec::graph::GraphBuilder;
 use crate::exec::plan::{Blocks, PlanOptions};
 use crate::exec::stream::{BoxError, SliceSink, SliceSource};
 use crate::exec::workspace::Workspace;
-use crate::{Activation, Conv3d, ConvShape, Graph, Isa};
+use crate::{Activation, Conv3d, ConvOptions, ConvShape, Graph, Isa, Mode};
 
 const SIZE: [usize; 3] = [12, 6, 10];
 
 /// Convolutions of different widths, a pool and its up-sampling, two outputs.
 fn graph() -> Graph {
+    graph_in(Mode::Exact)
+}
+
+fn graph_in(mode: Mode) -> Graph {
     let mut builder = GraphBuilder::default();
     let conv = |builder: &mut GraphBuilder, c_out: usize, sources: &[crate::Source], c_in: usize| {
         let shape = ConvShape::new(c_in, c_out, [3; 3]);
         let weight: Vec<f32> =
             (0..shape.taps() * c_in * c_out).map(|i| ((i * 37 % 101) as f32 - 50.0) / 200.0).collect();
-        let op = Conv3d::new(shape, &weight, None, Activation::Elu.into(), Isa::detect()).unwrap();
+        let op =
+            Conv3d::new(shape, &weight, None, Activation::Elu.into(), ConvOptions::new(Isa::detect()).with_mode(mode))
+                .unwrap();
         builder.conv(op, sources).unwrap()
     };
     let input = builder.input(2).unwrap();
@@ -42,6 +49,27 @@ fn outputs(executor: &mut Executor) -> [Vec<f32>; 2] {
     let mut sink = SliceSink::many(vec![&mut first, &mut second]);
     executor.run(&mut SliceSource::new(&input()), &mut sink, &Threads::new(2), &mut no_progress).unwrap();
     [first, second]
+}
+
+#[test]
+fn a_thread_keeps_as_much_scratch_as_the_plan_says() {
+    for mode in [Mode::Exact, Mode::Strict, Mode::FastMath] {
+        for (size, blocks) in [(SIZE, Blocks::Auto), (SIZE, Blocks::Planes(1)), ([6, 34, 130], Blocks::Auto)] {
+            let options = PlanOptions::default().with_blocks(blocks);
+            let plan = Plan::new(&graph_in(mode), size, &options).unwrap();
+            let wanted = plan.scratch_bytes(1);
+            let kept = std::thread::spawn(move || {
+                let voxels = size.iter().product::<usize>();
+                let (mut first, mut second) = (vec![0.0; voxels * 4], vec![0.0; voxels * 2]);
+                let mut sink = SliceSink::many(vec![&mut first, &mut second]);
+                let input = vec![0.5; voxels * 2];
+                let mut executor = Executor::new(plan).unwrap();
+                executor.run(&mut SliceSource::new(&input), &mut sink, &Threads::single(), &mut no_progress).unwrap();
+                kept_by_this_thread() * size_of::<f32>()
+            });
+            assert!(wanted > 0 && kept.join().unwrap() == wanted, "{mode:?} {size:?} {blocks:?}: {wanted}");
+        }
+    }
 }
 
 #[test]
