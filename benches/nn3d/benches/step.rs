@@ -6,6 +6,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use volkit_benches_nn3d::{ConvStep, Step as _, UNetStep};
 use volkit_nn3d::OpPath;
 
+/// Keeps the memory of tensors between steps; the system's allocator gives it back, and pages are cleared anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PATHS: [(OpPath, &str); 2] = [(OpPath::Kernel, "kernel"), (OpPath::Composite, "composite")];
 
 fn convolutions(criterion: &mut Criterion) {

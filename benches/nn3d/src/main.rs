@@ -13,6 +13,10 @@ use volkit_bench::serve_runs;
 use volkit_benches_nn3d::{ConvStep, Step, UNetStep};
 use volkit_nn3d::OpPath;
 
+/// Keeps the memory of tensors between steps; the system's allocator gives it back, and pages are cleared anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 struct Args {
     /// What a step is.

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Module as _, ModuleT, VarBuilder};
 use volkit_nn3d::{
     Conv3d, Conv3dConfig, ConvTranspose3d, ConvTranspose3dConfig, DoubleConv3d, DoubleConv3dConfig, MaxPool3d, OpPath,
-    Pool3dConfig,
+    Pool3dConfig, cat, recorded,
 };
 
 /// Times that the size is halved.
@@ -13,7 +13,7 @@ const LEVELS: usize = 4;
 const SLOPE: f64 = 0.1;
 
 /// A U-Net with 8 to 128 features, down by max-pooling and up by transposed convolutions: Pose Splatter's, without the
-/// dense layers at its bottom. Sizes must be divisible by 16.
+/// dense layers at its bottom, as one node of candle's graph. Sizes must be divisible by 16.
 #[derive(Debug)]
 pub struct UNet {
     encoders: Vec<DoubleConv3d>,
@@ -49,8 +49,8 @@ impl UNet {
     }
 }
 
-impl ModuleT for UNet {
-    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+impl UNet {
+    fn run(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let mut skips = vec![self.encoders[0].forward_t(x, train)?];
         for encoder in &self.encoders[1..] {
             let pooled = self.pool.forward(&skips[skips.len() - 1])?;
@@ -59,8 +59,14 @@ impl ModuleT for UNet {
         let mut y = skips.remove(LEVELS);
         for level in (0..LEVELS).rev() {
             let up = self.ups[level].forward(&y)?;
-            y = self.decoders[level].forward_t(&Tensor::cat(&[&skips[level], &up], 1)?, train)?;
+            y = self.decoders[level].forward_t(&cat(&[&skips[level], &up], 1)?, train)?;
         }
         self.last.forward(&y)
+    }
+}
+
+impl ModuleT for UNet {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        recorded(&[x], |x| self.run(&x[0], train))
     }
 }

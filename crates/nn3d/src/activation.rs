@@ -21,14 +21,57 @@ pub enum GeluForm {
     Tanh,
 }
 
-/// The kernel of `function`, where there is one for `x`.
-fn kernel(op: Op, x: &Tensor, function: Pointwise) -> Result<Option<Tensor>> {
-    OpPath::Auto.takes_kernel(op, x)?.then(|| Ok(cpu::pointwise(op, x, function)?)).transpose()
+/// A pointwise activation as a value, with a choice of path: what [`relu`], [`leaky_relu`], [`elu`] and [`gelu`] apply on
+/// [`OpPath::Auto`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where `x > 0`, else this slope times `x`.
+    LeakyRelu(f64),
+    /// `x` where `x > 0`, else this factor times `exp(x) - 1`.
+    Elu(f64),
+    /// Gaussian error linear unit.
+    Gelu(GeluForm),
 }
 
-/// Where `x > 0`, as a mask.
-fn positive(x: &Tensor) -> CandleResult<Tensor> {
-    x.gt(&x.zeros_like()?)
+impl Activation {
+    fn op(self) -> Op {
+        match self {
+            Self::Relu => Op::Relu,
+            Self::LeakyRelu(_) => Op::LeakyRelu,
+            Self::Elu(_) => Op::Elu,
+            Self::Gelu(_) => Op::Gelu,
+        }
+    }
+
+    fn kernel(self) -> Pointwise {
+        match self {
+            Self::Relu => Pointwise::Relu,
+            Self::LeakyRelu(slope) => Pointwise::LeakyRelu(slope as f32),
+            Self::Elu(alpha) => Pointwise::Elu(alpha as f32),
+            Self::Gelu(GeluForm::Erf) => Pointwise::Gelu,
+            Self::Gelu(GeluForm::Tanh) => Pointwise::GeluTanh,
+        }
+    }
+
+    /// The activation of each element of `x`, with a gradient.
+    ///
+    /// # Errors
+    /// [`Nn3dError::NoKernel`](crate::Nn3dError::NoKernel) where a kernel is asked for and absent,
+    /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
+    pub fn apply(self, x: &Tensor, path: OpPath) -> Result<Tensor> {
+        if path.takes_kernel(self.op(), x)? {
+            return Ok(cpu::pointwise(self.op(), x, self.kernel())?);
+        }
+        Ok(match self {
+            Self::Relu => composed_relu(x)?,
+            Self::LeakyRelu(slope) => composed_leaky_relu(x, slope)?,
+            Self::Elu(alpha) => composed_elu(x, alpha)?,
+            Self::Gelu(form) => composed_gelu(x, form)?,
+        })
+    }
 }
 
 /// `max(x, 0)`; the gradient at 0 is 0.
@@ -36,12 +79,7 @@ fn positive(x: &Tensor) -> CandleResult<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if let Some(y) = kernel(Op::Relu, x, Pointwise::Relu)? {
-        return Ok(y);
-    }
-    Ok(attach("relu", &[x], x.detach().relu()?, |node| {
-        Ok(vec![Some(positive(node.result)?.where_cond(node.grad, &node.grad.zeros_like()?)?)])
-    })?)
+    Activation::Relu.apply(x, OpPath::Auto)
 }
 
 /// `x` where `x > 0`, else `slope * x`; the gradient at 0 is `slope`.
@@ -49,15 +87,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
-    if let Some(y) = kernel(Op::LeakyRelu, x, Pointwise::LeakyRelu(slope as f32))? {
-        return Ok(y);
-    }
-    let plain = x.detach().contiguous()?;
-    let y = positive(&plain)?.where_cond(&plain, &plain.affine(slope, 0.0)?)?;
-    Ok(attach("leaky_relu", &[x], y, move |node| {
-        let mask = positive(&node.args[0].contiguous()?)?;
-        Ok(vec![Some(mask.where_cond(node.grad, &node.grad.affine(slope, 0.0)?)?)])
-    })?)
+    Activation::LeakyRelu(slope).apply(x, OpPath::Auto)
 }
 
 /// `x` where `x > 0`, else `alpha * (exp(x) - 1)`.
@@ -67,14 +97,7 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
-    if let Some(y) = kernel(Op::Elu, x, Pointwise::Elu(alpha as f32))? {
-        return Ok(y);
-    }
-    Ok(attach("elu", &[x], x.detach().elu(alpha)?, move |node| {
-        let mask = positive(&node.args[0].contiguous()?)?;
-        let below = (node.result.affine(1.0, alpha)? * node.grad)?;
-        Ok(vec![Some(mask.where_cond(node.grad, &below)?)])
-    })?)
+    Activation::Elu(alpha).apply(x, OpPath::Auto)
 }
 
 /// Gaussian error linear unit.
@@ -82,22 +105,50 @@ pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
 /// # Errors
 /// [`Nn3dError::Candle`](crate::Nn3dError::Candle) if the element type has no such op on the device.
 pub fn gelu(x: &Tensor, form: GeluForm) -> Result<Tensor> {
-    let function = if form == GeluForm::Erf { Pointwise::Gelu } else { Pointwise::GeluTanh };
-    if let Some(y) = kernel(Op::Gelu, x, function)? {
-        return Ok(y);
-    }
+    Activation::Gelu(form).apply(x, OpPath::Auto)
+}
+
+/// Where `x > 0`, as a mask.
+fn positive(x: &Tensor) -> CandleResult<Tensor> {
+    x.gt(&x.zeros_like()?)
+}
+
+fn composed_relu(x: &Tensor) -> CandleResult<Tensor> {
+    attach("relu", &[x], x.detach().relu()?, |node| {
+        Ok(vec![Some(positive(node.result()?)?.where_cond(node.grad, &node.grad.zeros_like()?)?)])
+    })
+}
+
+fn composed_leaky_relu(x: &Tensor, slope: f64) -> CandleResult<Tensor> {
+    let plain = x.detach().contiguous()?;
+    let y = positive(&plain)?.where_cond(&plain, &plain.affine(slope, 0.0)?)?;
+    attach("leaky_relu", &[x], y, move |node| {
+        let mask = positive(&node.args[0].contiguous()?)?;
+        Ok(vec![Some(mask.where_cond(node.grad, &node.grad.affine(slope, 0.0)?)?)])
+    })
+}
+
+fn composed_elu(x: &Tensor, alpha: f64) -> CandleResult<Tensor> {
+    attach("elu", &[x], x.detach().elu(alpha)?, move |node| {
+        let mask = positive(&node.args[0].contiguous()?)?;
+        let below = (node.result()?.affine(1.0, alpha)? * node.grad)?;
+        Ok(vec![Some(mask.where_cond(node.grad, &below)?)])
+    })
+}
+
+fn composed_gelu(x: &Tensor, form: GeluForm) -> CandleResult<Tensor> {
     let plain = x.detach();
     let y = match form {
         GeluForm::Erf => plain.gelu_erf()?,
         GeluForm::Tanh => plain.gelu()?,
     };
-    Ok(attach("gelu", &[x], y, move |node| {
+    attach("gelu", &[x], y, move |node| {
         let slope = match form {
             GeluForm::Erf => gelu_erf_slope(&node.args[0])?,
             GeluForm::Tanh => gelu_tanh_slope(&node.args[0])?,
         };
         Ok(vec![Some((slope * node.grad)?)])
-    })?)
+    })
 }
 
 /// `(1 + erf(x / sqrt 2)) / 2 + x exp(-x^2 / 2) / sqrt(2 pi)`.

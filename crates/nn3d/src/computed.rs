@@ -20,10 +20,18 @@ pub(crate) struct Node<'a> {
     pub(crate) args: &'a [Tensor],
     /// Which arguments need a gradient.
     pub(crate) needs: &'a [bool],
-    /// Result of the op.
-    pub(crate) result: &'a Tensor,
+    /// Result of the op, where the gradient asks for it.
+    pub(crate) result: Option<&'a Tensor>,
     /// Gradient of the result, contiguous.
     pub(crate) grad: &'a Tensor,
+}
+
+impl<'a> Node<'a> {
+    /// Result of the op.
+    pub(crate) fn result(&self) -> Result<&'a Tensor> {
+        let Some(result) = self.result else { bail!("invariant: an op that asks for its result keeps it") };
+        Ok(result)
+    }
 }
 
 /// A result on its way into the graph.
@@ -167,7 +175,7 @@ where
         let node = Node {
             args: &args.map(Tensor::detach),
             needs: &args.map(Tensor::track_op),
-            result: &res.detach(),
+            result: Some(&res.detach()),
             grad: &grad.contiguous()?,
         };
         let all = (self.gradient)(&node)?;

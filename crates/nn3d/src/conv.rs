@@ -2,13 +2,13 @@
 
 use candle_core::{Device, Result as CandleResult, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
-use volkit_kernels::CorrelationShape;
+use volkit_kernels::{CorrelationShape, Mode};
 
 use crate::axis::Axis;
-use crate::computed::{Gradients, Node, Outcome};
+use crate::computed::{Gradients, Node, Outcome, attach};
 use crate::correlate::Correlation;
-use crate::cpu::{self, KernelConv};
-use crate::rectifier::{attach_rectified, check_slope};
+use crate::cpu::{self, KernelConv, Source};
+use crate::rectifier::{check_slope, rectified};
 use crate::setters::setters;
 use crate::shape::{Triple, Window, dims5, positive};
 use crate::sums::{flat_positions, sums_by_channel};
@@ -41,6 +41,9 @@ pub struct Conv3dConfig {
     pub rectifier: Option<f64>,
     /// Kernel or composite; [`OpPath::Auto`] by default.
     pub path: OpPath,
+    /// How much rounding error kernels may add for speed, forward and to the input's gradient; [`Mode::FastMath`] by
+    /// default.
+    pub mode: Mode,
 }
 
 impl Default for Conv3dConfig {
@@ -54,6 +57,7 @@ impl Default for Conv3dConfig {
             bias: true,
             rectifier: None,
             path: OpPath::Auto,
+            mode: Mode::FastMath,
         }
     }
 }
@@ -84,6 +88,8 @@ impl Conv3dConfig {
         with_rectifier rectifier: Option<f64>;
         /// Sets the path.
         with_path path: OpPath;
+        /// Sets how much rounding error kernels may add for speed.
+        with_mode mode: Mode;
     }
 
     /// Sets the bytes of columns worked on at a time.
@@ -192,20 +198,36 @@ pub fn conv3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv3
     let plan = if kernel_path {
         let shape = CorrelationShape::new(batch, [c_in, c_out], size, kernel);
         let shape = shape.with_stride(stride).with_padding(padding).with_dilation(dilation).with_groups(groups);
-        ConvPlan::Kernel(KernelConv::new(op.name(), shape)?)
+        ConvPlan::Kernel(KernelConv::new(op.name(), shape)?.with(config.mode, config.rectifier))
     } else {
         let axes = std::array::from_fn(|a| Axis::convolution(kernel[a], stride[a], padding[a], dilation[a], n_out[a]));
         let slab_bytes = slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
         ConvPlan::Composite(Correlation { axes, groups, slab_bytes })
     };
-    let y = plan.apply(&x.detach(), &weight.detach(), bias.map(Tensor::detach).as_ref())?;
+    let mut y = plan.apply(&x.detach(), &weight.detach(), bias.map(Tensor::detach).as_ref())?;
+    if let (ConvPlan::Composite(_), Some(slope)) = (&plan, config.rectifier) {
+        y = rectified(y, slope)?;
+    }
     let mut args = vec![x, weight];
     args.extend(bias);
-    Ok(attach_rectified(op.name(), &args, y, config.rectifier, move |node| {
+    let rectifier = config.rectifier;
+    Ok(attach(op.name(), &args, y, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
-        let for_x = || plan.apply_transposed(node.grad, weight, size, None)?.into_tensor();
-        let for_weight = || plan.weight_gradient(x, node.grad, weight);
-        gradients(node, for_x, for_weight, || plan.bias_gradient(node.grad))
+        // A kernel forms the gradient before the rectifier where it reads it.
+        let formed = match (&plan, rectifier) {
+            (ConvPlan::Composite(_), Some(slope)) => Some(cpu::rectifier_gradient(node.result()?, node.grad, slope)?),
+            _ => None,
+        };
+        let grad = match &formed {
+            Some(formed) => Source::of(formed),
+            None => {
+                let behind = rectifier.map(|slope| CandleResult::Ok((node.result()?, slope))).transpose()?;
+                Source { tensor: node.grad, behind }
+            }
+        };
+        let for_x = || plan.apply_transposed(grad, weight, size, None)?.into_tensor();
+        let for_weight = || plan.weight_gradient(x, grad, weight);
+        gradients(node, for_x, for_weight, || plan.bias_gradient(grad))
     })?)
 }
 
@@ -227,33 +249,32 @@ impl ConvPlan {
     /// The transpose of [`Self::apply`], to `[N, C, size...]`, plus `bias` `[C]`.
     pub(crate) fn apply_transposed(
         &self,
-        grad: &Tensor,
+        grad: Source<'_>,
         weight: &Tensor,
         size: Triple,
         bias: Option<&Tensor>,
     ) -> CandleResult<Outcome> {
         match self {
             Self::Kernel(plan) => plan.apply_transposed(grad, weight, bias),
-            Self::Composite(plan) => Ok(plan.apply_transposed(grad, weight, size, bias)?.into()),
+            Self::Composite(plan) => Ok(plan.apply_transposed(grad.tensor, weight, size, bias)?.into()),
         }
     }
 
     /// Gradient of the weight for the gradient `grad` of the output of [`Self::apply`].
-    pub(crate) fn weight_gradient(&self, x: &Tensor, grad: &Tensor, weight: &Tensor) -> CandleResult<Tensor> {
+    pub(crate) fn weight_gradient(&self, x: &Tensor, grad: Source<'_>, weight: &Tensor) -> CandleResult<Tensor> {
         match self {
             Self::Kernel(plan) => plan.weight_gradient(x, grad, weight),
-            Self::Composite(plan) => plan.weight_gradient(x, grad),
+            Self::Composite(plan) => plan.weight_gradient(x, grad.tensor),
         }
     }
 
     /// Gradient of a bias for the gradient `[N, C, ...]` of a result.
-    pub(crate) fn bias_gradient(&self, grad: &Tensor) -> CandleResult<Tensor> {
-        let flat = flat_positions(grad)?;
+    pub(crate) fn bias_gradient(&self, grad: Source<'_>) -> CandleResult<Tensor> {
         let sums = match self {
-            Self::Kernel(_) => cpu::channel_sums(&flat)?,
-            Self::Composite(_) => sums_by_channel(&flat)?,
+            Self::Kernel(_) => cpu::bias_gradient(grad)?,
+            Self::Composite(_) => sums_by_channel(&flat_positions(grad.tensor)?)?,
         };
-        sums.to_dtype(grad.dtype())
+        sums.to_dtype(grad.tensor.dtype())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::conv::{
     ConvPlan, check_bias, default_init, default_slab_bytes, divides, gradients, kernel_of, positive_groups,
 };
 use crate::correlate::Correlation;
-use crate::cpu::KernelConv;
+use crate::cpu::{KernelConv, Source};
 use crate::setters::setters;
 use crate::shape::{Triple, dims5, positive};
 use crate::{Nn3dError, Op, OpPath, Result};
@@ -165,14 +165,15 @@ pub fn conv_transpose3d(
         let slab_bytes = config.slab_bytes.unwrap_or_else(|| default_slab_bytes(x.device()));
         ConvPlan::Composite(Correlation { axes, groups: config.groups, slab_bytes })
     };
-    let y = plan.apply_transposed(&x.detach(), &weight.detach(), out_size, bias.map(Tensor::detach).as_ref())?;
+    let (from, bias_now) = (x.detach(), bias.map(Tensor::detach));
+    let y = plan.apply_transposed(Source::of(&from), &weight.detach(), out_size, bias_now.as_ref())?;
     let mut args = vec![x, weight];
     args.extend(bias);
     Ok(attach(op.name(), &args, y, move |node| {
         let (x, weight) = (&node.args[0], &node.args[1]);
         let for_x = || plan.apply(node.grad, weight, None)?.into_tensor();
-        let for_weight = || plan.weight_gradient(node.grad, x, weight);
-        gradients(node, for_x, for_weight, || plan.bias_gradient(node.grad))
+        let for_weight = || plan.weight_gradient(node.grad, Source::of(x), weight);
+        gradients(node, for_x, for_weight, || plan.bias_gradient(Source::of(node.grad)))
     })?)
 }
 

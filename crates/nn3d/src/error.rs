@@ -1,8 +1,10 @@
 //! The error of this crate: op, what was wanted, what came.
 
 use candle_core::{DType, DeviceLocation};
+use volkit_kernels::DeviceRequest;
 
-use crate::Op;
+use crate::device::is_out_of_memory;
+use crate::{DeviceRefusal, Op};
 
 /// Result of the functions of this crate.
 pub type Result<T> = std::result::Result<T, Nn3dError>;
@@ -71,9 +73,25 @@ pub enum Nn3dError {
         /// Element type of the input.
         dtype: DType,
     },
+    /// A device that was asked for is not there, or not right.
+    #[error("device {request}: {refusal}; auto and cpu do without it")]
+    Device {
+        /// Device that was asked for.
+        request: DeviceRequest,
+        /// Why it is not used.
+        refusal: DeviceRefusal,
+    },
     /// What candle refused: element types or devices that differ, a device out of memory.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Nn3dError {
+    /// Whether the memory of a device is exhausted: a smaller input may fit.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Candle(error) if is_out_of_memory(&error.to_string()))
+    }
 }
 
 impl From<Nn3dError> for candle_core::Error {

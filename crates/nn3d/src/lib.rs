@@ -19,6 +19,7 @@ mod conv;
 mod conv_transpose;
 mod correlate;
 mod cpu;
+mod device;
 mod error;
 mod norm;
 mod path;
@@ -35,11 +36,12 @@ mod trilinear;
 mod u_net;
 mod upsample;
 
-pub use activation::{GeluForm, elu, gelu, leaky_relu, relu};
+pub use activation::{Activation, GeluForm, elu, gelu, leaky_relu, relu};
 pub use blocks::{DoubleConv3d, DoubleConv3dConfig};
 pub use cat::cat;
 pub use conv::{Conv3d, Conv3dConfig, conv3d, default_slab_bytes};
 pub use conv_transpose::{ConvTranspose3d, ConvTranspose3dConfig, conv_transpose3d};
+pub use device::{DeviceFinding, DeviceRefusal, OpenDevice, SELF_CHECK_RTOL, open_device, self_check, survey_devices};
 pub use error::{Nn3dError, Result};
 pub use norm::{
     BatchNorm, BatchNormConfig, BatchStatistics, GroupNorm, InstanceNorm, NormConfig, batch_norm, batch_norm_training,
@@ -54,6 +56,7 @@ pub use tape::{checkpoint, is_rerun, recorded};
 pub use trilinear::{Corners, upsample_trilinear3d};
 pub use u_net::{SimpleUNet2d, UNet2d, UNet2dConfig};
 pub use upsample::{Upsample3d, UpsampleMode, upsample_nearest3d};
+pub use volkit_kernels::{DeviceRequest, Mode};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

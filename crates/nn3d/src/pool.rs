@@ -116,7 +116,7 @@ pub fn max_pool3d(x: &Tensor, config: &Pool3dConfig) -> Result<Tensor> {
         let mut left = node.grad.clone();
         let zeros = node.grad.zeros_like()?;
         for at in positions(config.kernel) {
-            let is_largest = phases.tap(at, n_out)?.contiguous()?.eq(node.result)?;
+            let is_largest = phases.tap(at, n_out)?.contiguous()?.eq(node.result()?)?;
             scatter.add(at, &is_largest.where_cond(&left, &zeros)?)?;
             left = is_largest.where_cond(&zeros, &left)?;
         }

@@ -1,6 +1,6 @@
 //! Rectifiers that are one op with what stands before them.
 
-use candle_core::{CpuStorage, Result as CandleResult, Tensor};
+use candle_core::{Result as CandleResult, Tensor};
 
 use crate::computed::{Gradients, Node, Outcome, attach};
 use crate::{Nn3dError, Op, Result, cpu};
@@ -32,30 +32,14 @@ where
 {
     let Some(slope) = slope else { return attach(name, args, result, gradient) };
     attach(name, args, rectified(result, slope)?, move |node| {
-        let grad = cpu::rectifier_gradient(node.result, node.grad, slope)?;
+        let grad = cpu::rectifier_gradient(node.result()?, node.grad, slope)?;
         gradient(&Node { grad: &grad, ..*node })
     })
 }
 
-fn rectified(result: Outcome, slope: f64) -> CandleResult<Outcome> {
-    match result {
-        Outcome::Cpu(CpuStorage::F32(mut values), shape) => {
-            rectify(&mut values, slope as f32);
-            Ok(Outcome::Cpu(CpuStorage::F32(values), shape))
-        }
-        other => {
-            let y = other.into_tensor()?.contiguous()?;
-            let below = y.affine(slope, 0.0)?;
-            Ok(y.gt(&y.zeros_like()?)?.where_cond(&y, &below)?.into())
-        }
-    }
-}
-
-/// In place; NaN stays.
-fn rectify(values: &mut [f32], slope: f32) {
-    if slope == 0.0 {
-        values.iter_mut().for_each(|value| *value = if *value <= 0.0 { 0.0 } else { *value });
-    } else {
-        values.iter_mut().for_each(|value| *value = if *value <= 0.0 { slope * *value } else { *value });
-    }
+/// A result behind the rectifier, by candle's ops.
+pub(crate) fn rectified(result: Outcome, slope: f64) -> CandleResult<Outcome> {
+    let y = result.into_tensor()?.contiguous()?;
+    let below = y.affine(slope, 0.0)?;
+    Ok(y.gt(&y.zeros_like()?)?.where_cond(&y, &below)?.into())
 }

@@ -21,8 +21,8 @@ pub fn softmax(x: &Tensor, dim: usize) -> Result<Tensor> {
     let exp = wide_x.broadcast_sub(&along(&wide_x, dim, |a, b| a.maximum(b))?)?.exp()?;
     let result = exp.broadcast_div(&along(&exp, dim, Tensor::add)?)?.to_dtype(x.dtype())?;
     Ok(attach("softmax", &[x], result, move |node| {
-        let dtype = node.result.dtype();
-        let (result, grad) = (node.result.to_dtype(wide(dtype))?, node.grad.to_dtype(wide(dtype))?);
+        let dtype = node.result()?.dtype();
+        let (result, grad) = (node.result()?.to_dtype(wide(dtype))?, node.grad.to_dtype(wide(dtype))?);
         let total = along(&(&result * &grad)?, dim, Tensor::add)?;
         let gradient = (result * grad.broadcast_sub(&total)?)?;
         Ok(vec![Some(gradient.to_dtype(dtype)?)])

@@ -1,9 +1,9 @@
 //! Convolutions and their transposes.
 
 use candle_core::{Result, Tensor};
-use volkit_kernels::{Correlation, CorrelationShape, Filter};
+use volkit_kernels::{Correlation, CorrelationShape, Filter, KernelError, Mode, Operand};
 
-use super::{cores, outcome, read, room, same_dtype, tensor_like};
+use super::{cores, elements, read, room, same_dtype, tensor_like, written};
 use crate::computed::Outcome;
 use crate::shape::Triple;
 
@@ -26,37 +26,69 @@ impl KernelConv {
         vec![shape.batch, shape.channels[which], d, h, w]
     }
 
+    /// The same with a limit to the rounding error, and a rectifier behind [`Self::apply`].
+    pub(crate) fn with(self, mode: Mode, rectifier: Option<f64>) -> Self {
+        let correlation = self.correlation.with_mode(mode).with_rectifier(rectifier.map(|slope| slope as f32));
+        Self { correlation, ..self }
+    }
+
     /// `x` `[N, C, D, H, W]` with `weight` `[C_out, C / G, taps...]`, plus `bias` `[C_out]`.
     pub(crate) fn apply(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Outcome> {
-        self.run(1, [x, weight], bias)
+        self.run(1, Source::of(x), weight, bias)
     }
 
     /// The transpose of [`Self::apply`], plus `bias` `[C]`.
-    pub(crate) fn apply_transposed(&self, grad: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Outcome> {
-        self.run(0, [grad, weight], bias)
+    pub(crate) fn apply_transposed(&self, grad: Source<'_>, weight: &Tensor, bias: Option<&Tensor>) -> Result<Outcome> {
+        self.run(0, grad, weight, bias)
     }
 
-    fn run(&self, target: usize, [from, weight]: [&Tensor; 2], bias: Option<&Tensor>) -> Result<Outcome> {
-        let mut args = vec![from, weight];
-        args.extend(bias);
-        same_dtype(self.op, &args)?;
-        let shape = self.tensor(target);
-        let mut result = room(shape.iter().product());
-        read(&args, |values| {
-            let filter = Filter { weight: values[1], bias: values.get(2).copied() };
-            if target == 1 {
-                self.correlation.apply(values[0], &filter, &mut result, &cores())
-            } else {
-                self.correlation.apply_transposed(values[0], &filter, &mut result, &cores())
-            }
+    fn run(&self, target: usize, from: Source<'_>, weight: &Tensor, bias: Option<&Tensor>) -> Result<Outcome> {
+        let mut parameters = vec![weight];
+        parameters.extend(bias);
+        same_dtype(self.op, &[&[from.tensor], &parameters[..]].concat())?;
+        let (result, ()) = written(from.tensor.dtype(), self.tensor(target), |result| {
+            read(&parameters, |values| {
+                let filter = Filter { weight: values[0], bias: values.get(1).copied() };
+                Ok(from.operand(|from| match target {
+                    1 => self.correlation.apply(from, &filter, result, &cores()),
+                    _ => self.correlation.apply_transposed(from, &filter, result, &cores()),
+                }))
+            })?
         })?;
-        outcome(result, shape, from.dtype())
+        Ok(result)
     }
 
     /// Gradient of the weight for the gradient `grad` of the output of [`Self::apply`].
-    pub(crate) fn weight_gradient(&self, x: &Tensor, grad: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    pub(crate) fn weight_gradient(&self, x: &Tensor, grad: Source<'_>, weight: &Tensor) -> Result<Tensor> {
         let mut gradient = room(weight.elem_count());
-        read(&[x, grad], |values| self.correlation.weight_gradient(values[0], values[1], &mut gradient, &cores()))?;
+        elements(&[x], |x| {
+            Ok(grad.operand(|grad| self.correlation.weight_gradient(x[0], grad, &mut gradient, &cores())))
+        })??;
         tensor_like(gradient, weight)
+    }
+}
+
+/// What a kernel reads: a tensor, or the gradient before a rectifier for that behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) tensor: &'a Tensor,
+    /// Results of the rectifier, and its slope below zero.
+    pub(crate) behind: Option<(&'a Tensor, f64)>,
+}
+
+impl<'a> Source<'a> {
+    /// A tensor as it is.
+    pub(crate) fn of(tensor: &'a Tensor) -> Self {
+        Self { tensor, behind: None }
+    }
+
+    /// Calls `work` with the elements.
+    pub(super) fn operand<R>(self, work: impl FnOnce(Operand<'_>) -> std::result::Result<R, KernelError>) -> Result<R> {
+        match self.behind {
+            None => elements(&[self.tensor], |all| work(all[0].into())),
+            Some((result, slope)) => {
+                elements(&[self.tensor, result], |all| work(Operand::before_rectifier(all[0], all[1], slope as f32)?))
+            }
+        }
     }
 }

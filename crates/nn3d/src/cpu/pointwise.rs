@@ -1,21 +1,21 @@
 //! Activations.
 
 use candle_core::{Result, Tensor};
-use volkit_kernels::Pointwise;
+use volkit_kernels::{Pointwise, convert};
 
-use super::{cores, outcome, read, room, tensor_like};
+use super::{Source, cores, elements, written};
 use crate::computed::attach;
 use crate::{Op, has_kernel};
 
 /// `function` of each element of `x`.
 pub(crate) fn pointwise(op: Op, x: &Tensor, function: Pointwise) -> Result<Tensor> {
-    let mut y = room(x.elem_count());
-    read(&[x], |values| function.apply(values[0], &mut y, &cores()))?;
-    attach(op.name(), &[x], outcome(y, x.shape(), x.dtype())?, move |node| {
+    let (y, ()) = written(x.dtype(), x.shape(), |y| elements(&[x], |all| function.apply(all[0], y, &cores())))?;
+    attach(op.name(), &[x], y, move |node| {
         let x = &node.args[0];
-        let mut gradient = room(x.elem_count());
-        read(&[x, node.grad], |values| function.gradient(values[0], values[1], &mut gradient, &cores()))?;
-        Ok(vec![Some(tensor_like(gradient, x)?)])
+        let (gradient, ()) = written(x.dtype(), x.shape(), |gradient| {
+            elements(&[x, node.grad], |all| function.gradient(all[0], all[1], gradient, &cores()))
+        })?;
+        Ok(vec![Some(gradient.into_tensor()?)])
     })
 }
 
@@ -26,8 +26,8 @@ pub(crate) fn rectifier_gradient(result: &Tensor, grad: &Tensor, slope: f64) -> 
         let mask = result.contiguous()?.gt(&result.zeros_like()?)?;
         return mask.where_cond(grad, &grad.affine(slope, 0.0)?);
     }
-    let function = if slope == 0.0 { Pointwise::Relu } else { Pointwise::LeakyRelu(slope as f32) };
-    let mut gradient = room(result.elem_count());
-    read(&[result, grad], |values| function.gradient(values[0], values[1], &mut gradient, &cores()))?;
-    tensor_like(gradient, result)
+    let grad = Source { tensor: grad, behind: Some((result, slope)) };
+    let (gradient, ()) =
+        written(result.dtype(), result.shape(), |to| grad.operand(|grad| convert(grad, to, &cores())))?;
+    gradient.into_tensor()
 }

@@ -2,12 +2,18 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{cores, read, room};
+use super::{Source, cores, room};
 
-/// `[N, C, S]` to `[C]`, as f32.
+/// `[N, C, ...]` to `[C]`, as f32.
 pub(crate) fn channel_sums(x: &Tensor) -> Result<Tensor> {
-    let (n, c, s) = x.dims3()?;
+    bias_gradient(Source::of(x))
+}
+
+/// The same of a gradient.
+pub(crate) fn bias_gradient(grad: Source<'_>) -> Result<Tensor> {
+    let (n, c) = (grad.tensor.dim(0)?, grad.tensor.dim(1)?);
+    let positions = grad.tensor.elem_count() / (n * c).max(1);
     let mut sums = room(c);
-    read(&[x], |values| volkit_kernels::channel_sums(values[0], [n, c, s], &mut sums, &cores()))?;
-    Tensor::from_vec(sums, c, x.device())
+    grad.operand(|x| volkit_kernels::channel_sums(x, [n, c, positions], &mut sums, &cores()))?;
+    Tensor::from_vec(sums, c, grad.tensor.device())
 }

@@ -45,7 +45,8 @@ pub fn checkpoint(
         let tape = rerun(|| segment(&wanted[..n_inputs]))?;
         tape.backward(node.grad, &wanted)
     };
-    with_ops(|ops| ops.entries.push(Entry { args, result: result.clone(), gradient: Box::new(gradient) }));
+    // The result comes back with the second run.
+    with_ops(|ops| ops.entries.push(Entry { args, id: result.id(), result: None, gradient: Box::new(gradient) }));
     Ok(result)
 }
 

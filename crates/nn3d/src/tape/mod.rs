@@ -22,7 +22,9 @@ type Gradient = Box<dyn Fn(&Node<'_>) -> Result<Gradients> + Send + Sync>;
 /// An op that was run.
 struct Entry {
     args: Vec<Tensor>,
-    result: Tensor,
+    id: TensorId,
+    /// Its result, unless the gradient does not ask for it.
+    result: Option<Tensor>,
     gradient: Gradient,
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn record(args: &[&Tensor], result: Outcome, gradient: Gradient) -> R
     }
     let result = result.into_leaf()?;
     let args = args.iter().map(|arg| (*arg).clone()).collect();
-    with_ops(|ops| ops.entries.push(Entry { args, result: result.clone(), gradient }));
+    with_ops(|ops| ops.entries.push(Entry { args, id: result.id(), result: Some(result.clone()), gradient }));
     Ok(result)
 }
 
@@ -152,7 +154,7 @@ impl Tape {
     /// Where the result comes from, other than from the tape itself.
     fn leaves(&self) -> Vec<Tensor> {
         let mut leaves = Leaves::default();
-        let made: HashSet<TensorId> = self.ops.entries.iter().map(|entry| entry.result.id()).collect();
+        let made: HashSet<TensorId> = self.ops.entries.iter().map(|entry| entry.id).collect();
         self.ops.entries.iter().flat_map(|entry| &entry.args).for_each(|arg| leaves.add(arg));
         leaves.add(&self.root);
         leaves.tensors.retain(|leaf| !made.contains(&leaf.id()));
@@ -165,15 +167,16 @@ impl Tape {
         let mut gradients = Sums { of: HashMap::new(), derived: Vec::new(), views };
         gradients.give(&root, grad.detach())?;
         drop(root);
-        while let Some(Entry { args, result, gradient }) = entries.pop() {
-            gradients.hand_on(Some(&result))?;
-            gradients.views.retain(|_, of| of.id() != result.id());
-            let Some(grad) = gradients.of.remove(&result.id()) else { continue };
+        while let Some(Entry { args, id, result, gradient }) = entries.pop() {
+            gradients.hand_on(Some(id))?;
+            gradients.views.retain(|_, of| of.id() != id);
+            let Some(grad) = gradients.of.remove(&id) else { continue };
             let needs: Vec<bool> = args.iter().map(Tensor::track_op).collect();
             let all = {
                 let detached: Vec<Tensor> = args.iter().map(Tensor::detach).collect();
                 let grad = grad.contiguous()?;
-                gradient(&Node { args: &detached, needs: &needs, result: &result.detach(), grad: &grad })?
+                let result = result.as_ref().map(Tensor::detach);
+                gradient(&Node { args: &detached, needs: &needs, result: result.as_ref(), grad: &grad })?
             };
             drop((grad, result, gradient));
             for ((arg, gradient), needed) in args.iter().zip(all).zip(needs) {
@@ -223,8 +226,8 @@ impl Sums {
 
     /// Hands the gradients of tensors that candle's ops made, of one tensor or of any, on to the leaves of these ops. They
     /// are complete when the turn of the first of these leaves has come.
-    fn hand_on(&mut self, made_of: Option<&Tensor>) -> Result<()> {
-        let is_due = |leaves: &Leaves| made_of.is_none_or(|leaf| leaves.seen.contains(&leaf.id()));
+    fn hand_on(&mut self, made_of: Option<TensorId>) -> Result<()> {
+        let is_due = |leaves: &Leaves| made_of.is_none_or(|leaf| leaves.seen.contains(&leaf));
         while let Some(at) = self.derived.iter().position(|(.., leaves)| is_due(leaves)) {
             let (tensor, gradient, leaves) = self.derived.remove(at);
             let start = Tensor::zeros(1, tensor.dtype(), tensor.device())?;

@@ -3,9 +3,9 @@
 use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use candle_nn::Module as _;
 use volkit_nn3d::{
-    BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, OpPath, Pool3dConfig,
-    Upsample3d, UpsampleMode, avg_pool3d, batch_norm, batch_norm_training, channel_sums, conv_transpose3d, conv3d, elu,
-    gelu, group_norm, has_kernel, instance_norm, leaky_relu, max_pool3d, relu,
+    Activation, BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, OpPath,
+    Pool3dConfig, Upsample3d, UpsampleMode, avg_pool3d, batch_norm, batch_norm_training, channel_sums,
+    conv_transpose3d, conv3d, elu, gelu, group_norm, has_kernel, instance_norm, leaky_relu, max_pool3d, relu,
 };
 
 use crate::check::{AnyResult, assert_close, distance, f32_of, random};
@@ -43,6 +43,11 @@ fn convolutions() {
         ([1, 1, 1, 1, 1], 1, [1, 1, 1], Conv3dConfig::new()),
         ([2, 3, 4, 5, 6], 4, [3, 3, 3], Conv3dConfig::same([3; 3])),
         ([1, 9, 3, 6, 17], 8, [3, 3, 3], Conv3dConfig::same([3; 3])),
+        // Behind a rectifier, which is part of the kernels.
+        ([2, 3, 4, 5, 6], 4, [3, 3, 3], Conv3dConfig::same([3; 3]).with_rectifier(Some(0.1))),
+        ([1, 4, 5, 4, 7], 6, [2, 3, 1], Conv3dConfig::new().with_stride([1, 2, 3]).with_rectifier(Some(0.0))),
+        // Wide and large enough for fewer products than the sum has.
+        ([1, 17, 7, 9, 17], 16, [3, 3, 3], Conv3dConfig::same([3; 3])),
         ([1, 2, 6, 5, 7], 3, [3, 3, 3], Conv3dConfig::new().with_padding([2; 3]).with_dilation([2, 1, 3])),
         ([1, 4, 5, 4, 7], 6, [2, 3, 1], Conv3dConfig::new().with_stride([1, 2, 3]).with_groups(2)),
         (
@@ -117,6 +122,8 @@ fn norms() {
     for shape in [vec![2, 4, 3, 5, 7], vec![6, 4], vec![3, 4, 9]] {
         let inputs = [(random(&shape, 1) * 2.0).unwrap(), random(&[4], 2), random(&[4], 3)];
         assert_same(&inputs, |v, path| Ok(batch_norm_training(&v[0], Some(&v[1]), Some(&v[2]), &config(path))?.0));
+        let behind = |path| config(path).with_rectifier(Some(0.1));
+        assert_same(&inputs, |v, path| Ok(batch_norm_training(&v[0], Some(&v[1]), Some(&v[2]), &behind(path))?.0));
         let (mean, var) = (random(&[4], 4), (random(&[4], 5) + 1.5).unwrap());
         assert_same(&inputs, |v, path| {
             let like = |x: &Tensor| x.to_dtype(v[0].dtype());
@@ -180,4 +187,18 @@ fn kernels_read_views_and_give_the_same_bits_twice() -> CandleResult<()> {
     let second = x.narrow(0, 1, 1)?;
     assert_close(&relu(&second)?, &relu(&second.copy()?)?, 0.0);
     Ok(())
+}
+
+#[test]
+fn activations_by_name_have_both_paths() {
+    let x = [(random(&[2, 3, 2, 5, 3], 8) * 3.0).unwrap()];
+    for activation in [
+        Activation::Relu,
+        Activation::LeakyRelu(0.2),
+        Activation::Elu(1.3),
+        Activation::Gelu(GeluForm::Erf),
+        Activation::Gelu(GeluForm::Tanh),
+    ] {
+        assert_same(&x, |v, path| Ok(activation.apply(&v[0], path)?));
+    }
 }
