@@ -7,6 +7,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use volkit_bench::{FnWorkload, Workload as _, anonymous_bytes};
 use volkit_benches_train::{SimpleStep, StepKind};
 
+/// Keeps the memory of tensors between steps; the system's allocator gives it back, and pages are cleared anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 4;
 const SIZE: usize = 256;
 

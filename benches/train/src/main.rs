@@ -12,6 +12,10 @@ use clap::{Parser, ValueEnum};
 use volkit_bench::serve_runs;
 use volkit_benches_train::{SimpleStep, StepKind};
 
+/// Keeps the memory of tensors between steps; the system's allocator gives it back, and pages are cleared anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 struct Args {
     /// How the step is taken.
@@ -36,6 +40,10 @@ enum Kind {
     Accumulated,
     /// With activation checkpointing.
     Checkpointed,
+    /// Through a chain of 24 convolutions.
+    Deep,
+    /// The same with activation checkpointing.
+    DeepCheckpointed,
 }
 
 fn main() -> Result<()> {
@@ -45,6 +53,8 @@ fn main() -> Result<()> {
         Kind::Bf16 => StepKind::Bf16,
         Kind::Accumulated => StepKind::Accumulated,
         Kind::Checkpointed => StepKind::Checkpointed,
+        Kind::Deep => StepKind::Deep,
+        Kind::DeepCheckpointed => StepKind::DeepCheckpointed,
     };
     let mut step = SimpleStep::new(kind, args.batch, args.size).map_err(|error| anyhow!(error))?;
     step.save_arguments(&args.arguments).map_err(|error| anyhow!(error))?;

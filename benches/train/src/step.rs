@@ -24,16 +24,39 @@ pub enum StepKind {
     Accumulated,
     /// The whole batch in f32; the results of pairs of convolutions are kept, what lies in them is computed again.
     Checkpointed,
+    /// The whole batch in f32 through a chain of 24 convolutions of 16 channels.
+    Deep,
+    /// The same; the results of each fifth convolution are kept, what lies between is computed again.
+    DeepCheckpointed,
 }
 
 impl StepKind {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Plain, "plain"),
         (Self::Bf16, "bf16"),
         (Self::Accumulated, "accumulated"),
         (Self::Checkpointed, "checkpointed"),
+        (Self::Deep, "deep"),
+        (Self::DeepCheckpointed, "deep_checkpointed"),
     ];
+
+    /// Channels of the network, input first.
+    fn channels(self) -> Vec<usize> {
+        match self {
+            Self::Deep | Self::DeepCheckpointed => [vec![16; 24], vec![1]].concat(),
+            _ => SimpleUNet2d::CHANNELS.to_vec(),
+        }
+    }
+
+    /// Convolutions that are computed again together.
+    fn segment(self) -> Option<usize> {
+        match self {
+            Self::Checkpointed => Some(2),
+            Self::DeepCheckpointed => Some(5),
+            _ => None,
+        }
+    }
 }
 
 /// The batch, all of it or sample by sample.
@@ -65,7 +88,7 @@ impl Task for Fit {
     }
 }
 
-/// One step of gradient descent of the network 16-32-64-32-1, always from the same weights.
+/// One step of gradient descent of the network 16-32-64-32-1 or of a deeper one, always from the same weights.
 pub struct SimpleStep {
     kind: StepKind,
     parameters: Parameters,
@@ -88,8 +111,8 @@ impl SimpleStep {
     pub fn new(kind: StepKind, batch: usize, size: usize) -> Result<Self, BoxError> {
         let parameters = Parameters::new(9, &Device::Cpu);
         let precision = if kind == StepKind::Bf16 { Precision::BF16 } else { Precision::F32 };
-        let net = SimpleUNet2d::new(&SimpleUNet2d::CHANNELS, &parameters.builder(precision))?;
-        let net = net.with_segment((kind == StepKind::Checkpointed).then_some(2));
+        let net = SimpleUNet2d::new(&kind.channels(), &parameters.builder(precision))?;
+        let net = net.with_segment(kind.segment());
         let start = parameters.names().into_iter().map(|name| {
             let values = parameters.values(&name)?;
             Ok((name, values))
@@ -109,22 +132,30 @@ impl SimpleStep {
     /// # Errors
     /// None on arguments that were checked when the step was made.
     pub fn run(&mut self) -> Result<Vec<f32>, BoxError> {
+        let mut result = vec![self.train(1)? as f32];
+        for (name, _) in &self.start {
+            result.extend(self.parameters.values(name)?);
+        }
+        Ok(result)
+    }
+
+    /// Takes so many steps from the first weights on: the loss of the last one.
+    ///
+    /// # Errors
+    /// [`volkit_train::TrainError`] for no step, or a loss that is not finite.
+    pub fn train(&mut self, steps: u64) -> Result<f64, BoxError> {
         for (name, values) in &self.start {
             self.parameters.set_values(name, values)?;
         }
         let parts = if self.kind == StepKind::Accumulated { self.samples.len() } else { 1 };
         let options = TrainerOptions::new("benchmark")
             .with_optimizer(OptimizerOptions::Sgd(SgdOptions::new(RATE)))
-            .with_epochs(1)
+            .with_epochs(steps)
             .with_batch_size(self.samples.len() / parts)
             .with_accumulation(parts)
             .with_shuffle(false);
         let report = Trainer::new(&self.parameters, options)?.fit(&self.samples, &mut self.task, &mut [])?;
-        let mut result = vec![report.loss.unwrap_or(f64::NAN) as f32];
-        for (name, _) in &self.start {
-            result.extend(self.parameters.values(name)?);
-        }
-        Ok(result)
+        Ok(report.loss.unwrap_or(f64::NAN))
     }
 
     /// Writes images, targets and weights to a safetensors file.
