@@ -73,6 +73,10 @@ pub enum SplatError {
     /// The optimiser refused.
     #[error("the optimiser refused")]
     Train(#[from] TrainError),
+    /// A device refused, or its memory is exhausted.
+    #[cfg(feature = "candle")]
+    #[error("the device refused")]
+    Device(#[from] candle_core::Error),
     /// The tile loops refused.
     #[error("the tile loops refused")]
     Kernel(#[from] KernelError),

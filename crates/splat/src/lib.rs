@@ -3,7 +3,8 @@
 //! [`Gaussians`] are seen by a [`Camera`] and blended by a [`Rasterizer`] into a [`Rendering`]: colour, alpha and depth.
 //! [`Rasterizer::backward`] turns derivatives of a loss by that rendering into [`Gradients`] by every parameter, the
 //! background and the pose of the camera. [`CpuRasterizer`] projects each Gaussian in `f64` and leaves the tile loops to
-//! `volkit-kernels`; the same input gives the same bits for any number of threads.
+//! `volkit-kernels`; the same input gives the same bits for any number of threads. With the feature `candle`,
+//! `CompositeRasterizer` blends on any device candle has.
 //!
 //! Conventions are those of the field: quaternions are `w, x, y, z` and need not be unit, scales are kept as
 //! logarithms, opacities as logits, camera axes are x right, y down, z forward, and the centre of the first pixel is at
@@ -13,6 +14,8 @@
 mod atomic;
 mod block;
 mod camera;
+#[cfg(feature = "candle")]
+mod composite;
 mod config;
 mod cpu;
 mod error;
@@ -23,6 +26,7 @@ mod gaussians;
 mod gradients;
 mod loss;
 mod matrix;
+mod pipeline;
 mod ply;
 mod projection;
 mod projection_backward;
@@ -36,11 +40,13 @@ mod train;
 mod viewer;
 
 pub use camera::{Camera, Intrinsics};
+#[cfg(feature = "candle")]
+pub use composite::CompositeRasterizer;
 pub use config::RenderConfig;
 pub use cpu::CpuRasterizer;
 pub use error::SplatError;
 #[cfg(feature = "files")]
-pub use files::{Orbit, PosedImage, TransformsOptions, Turntable, read_transforms, write_png};
+pub use files::{Orbit, PosedImage, TransformsOptions, Turntable, encode_png, read_transforms, write_png};
 pub use gaussians::{ColourSlices, Colours, GaussianSlices, Gaussians};
 pub use gradients::Gradients;
 pub use loss::{PhotometricLoss, PhotometricValue, Ssim, SsimBorder, iou_loss, l1_loss};

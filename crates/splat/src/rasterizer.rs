@@ -30,6 +30,12 @@ impl Rendering {
         self.alpha.resize(n, 0.0);
         self.depth.resize(if with_depth { n } else { 0 }, 0.0);
     }
+
+    /// The colours as bytes, `[H, W, 3]`, to the nearest; values beyond 0..1 are cut.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.colour.iter().map(|c| (255.0 * c.clamp(0.0, 1.0) + 0.5) as u8).collect()
+    }
 }
 
 /// Derivatives of a loss by a [`Rendering`], row-major.

@@ -5,5 +5,5 @@ mod picture;
 mod transforms;
 
 pub use orbit::{Orbit, Turntable};
-pub use picture::{PosedImage, write_png};
+pub use picture::{PosedImage, encode_png, write_png};
 pub use transforms::{TransformsOptions, read_transforms};

@@ -27,21 +27,26 @@ impl Orbit {
     /// # Errors
     /// [`SplatError::Parameter`] for an `up` or radius of zero, or an elevation along `up`.
     pub fn cameras(&self, n: usize) -> Result<Vec<Camera>, SplatError> {
+        (0..n).map(|i| self.camera(std::f64::consts::TAU * i as f64 / n as f64)).collect()
+    }
+
+    /// The camera at an angle about `up`, in radians, anticlockwise seen from above. Angle 0 is towards the axis of the
+    /// world that is the least along `up`: +x where up is z.
+    ///
+    /// # Errors
+    /// As [`Orbit::cameras`].
+    pub fn camera(&self, angle: f64) -> Result<Camera, SplatError> {
         use crate::matrix::{add, cross, dot, scaled, unit};
         let up = unit(self.up);
-        // Any direction across `up`: along the axis that is the least along it.
         let least = (0..3).min_by(|&a, &b| up[a].abs().total_cmp(&up[b].abs())).unwrap_or(0);
         let axis: [f64; 3] = std::array::from_fn(|k| f64::from(u8::from(k == least)));
         let right = unit(add(axis, scaled(up, -dot(axis, up))));
         let ahead = cross(up, right);
         let (height, reach) = self.elevation.sin_cos();
-        let camera = |i: usize| {
-            let (sin, cos) = (std::f64::consts::TAU * i as f64 / n as f64).sin_cos();
-            let side = add(scaled(right, reach * cos), scaled(ahead, reach * sin));
-            let eye = add(self.target, scaled(add(side, scaled(up, height)), self.radius));
-            Camera::look_at(eye, self.target, self.up, self.intrinsics)
-        };
-        (0..n).map(camera).collect()
+        let (sin, cos) = angle.sin_cos();
+        let side = add(scaled(right, reach * cos), scaled(ahead, reach * sin));
+        let eye = add(self.target, scaled(add(side, scaled(up, height)), self.radius));
+        Camera::look_at(eye, self.target, self.up, self.intrinsics)
     }
 }
 

@@ -1,7 +1,7 @@
 //! PNG files.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::{Camera, Rendering, SplatError};
@@ -59,25 +59,40 @@ pub(super) fn read_png(path: &Path, background: [f32; 3]) -> Result<Pixels, Spla
     Ok(Pixels { size, colour, alpha: has_alpha.then_some(alpha) })
 }
 
+/// A PNG of 8 bits with `[width, height]` pixels, row-major: grey for one byte a pixel, red, green and blue for three.
+///
+/// # Errors
+/// [`SplatError::Parameter`] for a picture without pixels, or another number of bytes.
+pub fn encode_png([width, height]: [usize; 2], pixels: &[u8]) -> Result<Vec<u8>, SplatError> {
+    let refused = |value: String, why| SplatError::Parameter { name: "picture", value, why };
+    if width == 0 || height == 0 {
+        return Err(refused(format!("{width} x {height}"), "at least one pixel"));
+    }
+    let colour = match pixels.len() / (width * height) {
+        1 => png::ColorType::Grayscale,
+        3 => png::ColorType::Rgb,
+        _ => return Err(refused(format!("{} bytes", pixels.len()), "one or three bytes a pixel")),
+    };
+    let encoded = || {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
+        encoder.set_color(colour);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(pixels)?;
+        writer.finish()?;
+        Ok::<_, png::EncodingError>(bytes)
+    };
+    encoded().map_err(|error| refused(error.to_string(), "sizes that a PNG can have, and as many bytes"))
+}
+
 /// Writes the colours of a rendering as a PNG of 8 bits; values beyond 0..1 are cut. The file appears under its name once
 /// it is complete.
 ///
 /// # Errors
-/// [`SplatError::Io`]; [`SplatError::Parameter`] for a picture without pixels.
+/// [`SplatError::Io`]; those of [`encode_png`].
 pub fn write_png(path: impl AsRef<Path>, picture: &Rendering) -> Result<(), SplatError> {
-    let path = path.as_ref();
-    if picture.width == 0 || picture.height == 0 {
-        let value = format!("{} x {}", picture.width, picture.height);
-        return Err(SplatError::Parameter { name: "picture", value, why: "at least one pixel" });
-    }
-    crate::atomic::write_whole(path, |file| {
-        let mut encoder = png::Encoder::new(BufWriter::new(file), picture.width as u32, picture.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let bytes: Vec<u8> = picture.colour.iter().map(|c| (255.0 * c.clamp(0.0, 1.0) + 0.5) as u8).collect();
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&bytes)?;
-        writer.finish()?;
-        Ok(())
-    })
+    let bytes = encode_png([picture.width, picture.height], &picture.to_bytes())?;
+    crate::atomic::write_whole(path.as_ref(), |mut file| file.write_all(&bytes))
 }

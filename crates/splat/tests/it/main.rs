@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod cameras;
+#[cfg(feature = "candle")]
+mod composite;
 mod differences;
 mod extremes;
 #[cfg(feature = "files")]

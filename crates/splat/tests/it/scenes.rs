@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use volkit_splat::{
-    Camera, Colours, CpuRasterizer, Gaussians, Gradients, Intrinsics, Rasterizer as _, RenderConfig, Rendering,
+    Camera, Colours, CpuRasterizer, Gaussians, Gradients, Intrinsics, Rasterizer, RenderConfig, Rendering,
     RenderingGradient, Threads, sh_coefficients,
 };
 
@@ -59,7 +59,7 @@ pub(crate) fn rasterizer(threads: usize) -> CpuRasterizer {
 
 /// Renders and goes back with seeded weights of colour, alpha and depth.
 pub(crate) fn there_and_back(
-    rasterizer: &mut CpuRasterizer,
+    rasterizer: &mut impl Rasterizer,
     scene: &Gaussians,
     camera: &Camera,
     config: &RenderConfig,
