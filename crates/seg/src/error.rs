@@ -99,6 +99,37 @@ pub enum SegError {
     /// Reorientation, resampling or statistics failed.
     #[error("geometry")]
     Geom(#[from] GeomError),
+    /// The memory of the device does not hold the network's tensors.
+    #[cfg(feature = "candle")]
+    #[error(
+        "network on {device}: out of memory for {} x {} x {} voxels, whose tensors take about {:.1} GB: fewer voxels, or the \
+         kernels of the CPU, need less",
+        .size[0], .size[1], .size[2], *.needed_bytes as f64 * 1e-9
+    )]
+    DeviceMemory {
+        /// The device.
+        device: String,
+        /// Voxels along x, y and z.
+        size: [usize; 3],
+        /// Bytes that the run was expected to take.
+        needed_bytes: usize,
+        /// What the device said.
+        #[source]
+        source: Box<volkit_nn3d::Nn3dError>,
+    },
+    /// A device gave numbers that are none.
+    #[cfg(feature = "candle")]
+    #[error(
+        "network on {device}: NaN or infinite results ({n_values}, from plane {plane} on): the device computes wrongly"
+    )]
+    DeviceValues {
+        /// The device.
+        device: String,
+        /// How many in a slab of planes.
+        n_values: usize,
+        /// First plane of the slab.
+        plane: usize,
+    },
     /// The network could not be built or run on the composite path.
     #[cfg(feature = "candle")]
     #[error("network, composite path")]

@@ -24,6 +24,8 @@
 //! This crate opens no file: callers bring [`volkit_core::Volume`]s and stores.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "candle")]
+mod composite;
 mod conform;
 #[cfg(feature = "default-network")]
 mod default_network;

@@ -15,13 +15,22 @@ pub struct NetworkBuild<'a> {
     /// Whose memory a run of a `SynthSeg` network takes, and leaves there for the next one. Default: none, memory is
     /// given back after each run.
     pub workspace: Option<&'a Workspace>,
+    /// Where the composite path runs; default: the CPU. (Feature `candle`.)
+    #[cfg(feature = "candle")]
+    pub device: Option<&'a candle_core::Device>,
 }
 
 impl<'a> NetworkBuild<'a> {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { conv: ConvOptions::new(Isa::detect()).with_mode(Mode::FastMath), path: NetPath::Auto, workspace: None }
+        Self {
+            conv: ConvOptions::new(Isa::detect()).with_mode(Mode::FastMath),
+            path: NetPath::Auto,
+            workspace: None,
+            #[cfg(feature = "candle")]
+            device: None,
+        }
     }
 
     /// The same with another instruction set, mode or threads.
@@ -40,6 +49,13 @@ impl<'a> NetworkBuild<'a> {
     #[must_use]
     pub fn with_workspace(self, workspace: &'a Workspace) -> Self {
         Self { workspace: Some(workspace), ..self }
+    }
+
+    /// The same with tensors of the composite path on `device`. (Feature `candle`.)
+    #[cfg(feature = "candle")]
+    #[must_use]
+    pub fn with_device(self, device: &'a candle_core::Device) -> Self {
+        Self { device: Some(device), ..self }
     }
 }
 

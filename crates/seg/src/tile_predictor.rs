@@ -33,13 +33,13 @@ impl TilePredictor {
     /// Reads the network that a store holds.
     ///
     /// # Errors
-    /// As [`MeshNet::from_store_for`] and [`SegmentationNet::from_store`]; [`SegError::Follower`] for a network that
+    /// As [`MeshNet::from_store_built`] and [`SegmentationNet::from_store`]; [`SegError::Follower`] for a network that
     /// segments nothing by itself.
     pub fn from_store(store: &dyn ArrayStore, build: &NetworkBuild<'_>) -> Result<Self, SegError> {
         let kind = ModelKind::recognise(store)?;
         let (net, channels, multiple_of, radius) = match kind {
             ModelKind::MeshNet => {
-                let net = MeshNet::from_store_for(store, build.conv)?;
+                let net = MeshNet::from_store_built(store, build)?;
                 let (channels, radius) = (net.n_classes(), net.config().receptive_radius());
                 (Net::MeshNet(Arc::new(net)), channels, 1, radius.map(|radius| vec![radius; 3]))
             }
@@ -75,6 +75,19 @@ impl TilePredictor {
         };
         let result = depth * height * width * self.spec.outputs[0].channels * size_of::<f32>();
         Ok((activations + result) as u64)
+    }
+
+    /// Bytes that the threads keep beside that, all together.
+    ///
+    /// # Errors
+    /// As [`TilePredictor::workspace_bytes`].
+    pub fn scratch_bytes(&self, [depth, height, width]: [usize; 3]) -> Result<u64, SegError> {
+        let (size, n_threads) = ([width, height, depth], self.threads.count());
+        let each = match &self.net {
+            Net::MeshNet(net) => net.scratch_bytes(size, n_threads)?,
+            Net::SynthSeg(net) => net.scratch_bytes(size, n_threads)?,
+        };
+        Ok((n_threads * each) as u64)
     }
 
     /// Values `[z][y][x][c]` of a tile.

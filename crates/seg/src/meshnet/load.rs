@@ -5,6 +5,8 @@ use volkit_kernels::{Activation, Conv3d, ConvOptions, ConvShape, Graph, GraphBui
 
 use super::config::{MeshNetConfig, MeshNetLayer, wrong};
 use crate::SegError;
+#[cfg(feature = "candle")]
+use crate::composite::{CompositeNet, ConvWeights};
 
 /// Added to the variance by the instance norm of published networks.
 const NORM_EPS: f64 = 1e-5;
@@ -82,6 +84,35 @@ pub(super) fn graph(
     }
     builder.output(tensor)?;
     Ok(builder.build()?)
+}
+
+/// The same on the composite path.
+#[cfg(feature = "candle")]
+pub(super) fn composite(
+    config: &MeshNetConfig,
+    layers: Vec<LayerWeights>,
+    device: Option<&candle_core::Device>,
+) -> Result<CompositeNet, SegError> {
+    let mut net = CompositeNet::new(1, device.unwrap_or(&candle_core::Device::Cpu));
+    let (mut tensor, last) = (0, layers.len() - 1);
+    for (index, (layer, weights)) in config.layers.iter().zip(layers).enumerate() {
+        let conv = ConvWeights {
+            weight: depth_first(&weights.weight, layer.kernel),
+            bias: weights.bias,
+            channels: [layer.c_in, layer.c_out],
+            kernel: layer.kernel,
+            dilation: layer.dilation,
+        };
+        tensor = net.conv(conv, tensor)?;
+        if index == last {
+            break;
+        }
+        if config.instance_norm {
+            tensor = net.instance_norm(NORM_EPS, tensor);
+        }
+        tensor = net.activation(config.activation, tensor);
+    }
+    Ok(net)
 }
 
 /// Turns kernels from `[kx][ky][kz]` to `[kz][ky][kx]`.

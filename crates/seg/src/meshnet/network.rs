@@ -2,15 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use volkit_core::{ArrayStore, Progress};
+use volkit_core::{ArrayStore, Progress, SilentProgress};
 use volkit_kernels::{
     ConvOptions, Executor, Graph, Isa, Plan, PlanOptions, PlaneSink, PlaneSource, SliceSink, SliceSource, Threads,
 };
 
 use super::config::MeshNetConfig;
 use super::load::{self, LayerWeights};
+#[cfg(feature = "candle")]
+use crate::NetPath;
+#[cfg(feature = "candle")]
+use crate::composite::{CompositeNet, CompositeRun};
 use crate::labels::{LabelTable, subcortical, subcortical_fingerprint};
-use crate::{ModelInfo, ModelKind, SegError};
+use crate::{ModelInfo, ModelKind, NetworkBuild, SegError};
 
 /// Steps that the stage `network` counts.
 const PROGRESS_STEPS: u64 = 1000;
@@ -26,6 +30,9 @@ pub struct MeshNet {
     pub(super) isa: Isa,
     fingerprint: u64,
     pub(super) info: ModelInfo,
+    /// The same network on the composite path, where it runs there.
+    #[cfg(feature = "candle")]
+    composite: Option<CompositeNet>,
 }
 
 impl MeshNet {
@@ -47,7 +54,17 @@ impl MeshNet {
     /// # Errors
     /// As [`MeshNet::from_store`]; [`SegError::Kernel`] when this machine lacks the instruction set.
     pub fn from_store_for<'a>(store: &dyn ArrayStore, options: impl Into<ConvOptions<'a>>) -> Result<Self, SegError> {
-        let options = options.into();
+        Self::from_store_built(store, &NetworkBuild::new().with_conv(options))
+    }
+
+    /// The same built as `build` says: on the kernels, or on the composite path of any device.
+    ///
+    /// # Errors
+    /// As [`MeshNet::from_store`]; [`SegError::Option`] for a path that this program does not have; [`SegError::Kernel`]
+    /// when this machine lacks the instruction set.
+    pub fn from_store_built(store: &dyn ArrayStore, build: &NetworkBuild<'_>) -> Result<Self, SegError> {
+        build.path.check()?;
+        let options = build.conv;
         let config = load::config(store)?;
         let layers = config.layers.iter().enumerate().map(|(index, layer)| load::layer(store, index, layer));
         let layers: Vec<LayerWeights> = layers.collect::<Result<_, _>>()?;
@@ -68,7 +85,18 @@ impl MeshNet {
             table: table.completed(config.n_classes()),
         };
         let graph = load::graph(&config, &layers, options)?;
-        Ok(Self { config, graph, isa: options.isa, fingerprint, info })
+        Ok(Self {
+            #[cfg(feature = "candle")]
+            composite: match build.path {
+                NetPath::Composite => Some(load::composite(&config, layers, build.device)?),
+                NetPath::Auto | NetPath::Kernel => None,
+            },
+            config,
+            graph,
+            isa: options.isa,
+            fingerprint,
+            info,
+        })
     }
 
     /// Layers of the network.
@@ -100,7 +128,19 @@ impl MeshNet {
     /// # Errors
     /// [`SegError::Kernel`] for a size without voxels or one that can not be addressed.
     pub fn run_bytes(&self, size: [usize; 3]) -> Result<usize, SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return Ok(net.host_bytes(size));
+        }
         Ok(self.plan(size)?.peak_bytes())
+    }
+
+    /// Bytes that each of so many threads keeps beside that.
+    ///
+    /// # Errors
+    /// As [`MeshNet::run_bytes`].
+    pub(crate) fn scratch_bytes(&self, size: [usize; 3], n_threads: usize) -> Result<usize, SegError> {
+        Ok(self.plan(size)?.scratch_bytes(n_threads))
     }
 
     /// Runs the network over an image that is normalised already and returns the logits of all voxels.
@@ -119,10 +159,9 @@ impl MeshNet {
                 why: "is not the number of voxels of the image",
             });
         }
-        let mut executor = Executor::new(self.plan(size)?)?;
         let mut logits = vec![0.0; image.len() * self.n_classes()];
         let (mut source, mut sink) = (SliceSource::new(image), SliceSink::new(&mut logits));
-        executor.run(&mut source, &mut sink, threads, &mut volkit_kernels::no_progress)?;
+        self.run(size, &mut source, &mut sink, threads, &SilentProgress)?;
         Ok(logits)
     }
 
@@ -135,6 +174,10 @@ impl MeshNet {
         threads: &Threads,
         progress: &dyn Progress,
     ) -> Result<(), SegError> {
+        #[cfg(feature = "candle")]
+        if let Some(net) = &self.composite {
+            return net.run(&CompositeRun { size, pass: 0, stage: "network", threads, progress }, source, sink);
+        }
         progress.begin("network", PROGRESS_STEPS);
         progress.check()?;
         let mut executor = Executor::new(self.plan(size)?)?;

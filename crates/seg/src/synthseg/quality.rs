@@ -104,7 +104,7 @@ impl QualityNet {
     pub fn run_bytes(&self, size: [usize; 3]) -> Result<usize, SegError> {
         #[cfg(feature = "candle")]
         if let Some(net) = &self.composite {
-            return Ok(net.peak_bytes(size));
+            return Ok(net.host_bytes(size));
         }
         Ok(plan(&self.graph, size)?.peak_bytes())
     }
@@ -139,26 +139,26 @@ impl QualityNet {
 #[cfg(feature = "candle")]
 fn composite(layers: &Layers<'_>, levels: usize, features: usize) -> Result<CompositeNet, SegError> {
     let n_groups = qc_groups().len();
-    let mut net = CompositeNet::new(n_groups);
+    let mut net = CompositeNet::new(n_groups, &layers.device);
     let (mut tensor, mut c_in) = (0, n_groups);
     for level in 0..levels {
         let c = features << level;
         let name = |number: usize| format!("qc_conv_downarm_{level}_{number}");
-        let first = net.conv(layers, &name(0), (KERNEL, c_in, c), tensor)?;
+        let first = net.layer(layers, &name(0), (KERNEL, c_in, c), tensor)?;
         let first = net.relu(first);
-        let second = net.conv(layers, &name(1), (KERNEL, c, c), first)?;
+        let second = net.layer(layers, &name(1), (KERNEL, c, c), first)?;
         if c_in != c {
-            tensor = net.conv(layers, &format!("qc_expand_down_merge_{level}"), (KERNEL, c_in, c), tensor)?;
+            tensor = net.layer(layers, &format!("qc_expand_down_merge_{level}"), (KERNEL, c_in, c), tensor)?;
             tensor = net.relu(tensor);
         }
         let sum = net.add(tensor, second);
         let sum = net.relu(sum);
-        tensor = net.norm(layers, &format!("qc_bn_down_{level}"), c, sum)?;
+        tensor = net.norm_layer(layers, &format!("qc_bn_down_{level}"), c, sum)?;
         tensor = net.max_pool(tensor);
         c_in = c;
     }
     for (number, c_in) in [c_in, n_groups].into_iter().enumerate() {
-        tensor = net.conv(layers, &format!("qc_final_conv_{number}"), (KERNEL, c_in, n_groups), tensor)?;
+        tensor = net.layer(layers, &format!("qc_final_conv_{number}"), (KERNEL, c_in, n_groups), tensor)?;
         tensor = net.relu(tensor);
     }
     Ok(net)

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use volkit_core::Progress;
 use volkit_kernels::{Executor, Graph, KernelError, Plan, PlanOptions, PlaneSink, PlaneSource, Threads, Workspace};
 
-#[cfg(feature = "candle")]
-use super::composite::CompositeNet;
 use crate::SegError;
+#[cfg(feature = "candle")]
+use crate::composite::{CompositeNet, CompositeRun};
 
 /// Steps that each stage counts.
 const PROGRESS_STEPS: u64 = 1000;
@@ -62,7 +62,10 @@ impl Work<'_> {
             Engine::Kernel(executor) => self.run(executor, stage, source, sink),
             #[cfg(feature = "candle")]
             Engine::Composite { net, size, n_passes } => {
-                (0..*n_passes).try_for_each(|pass| net.run(*size, stage, (source, sink), pass, self))
+                let Self { threads, progress } = self;
+                (0..*n_passes).try_for_each(|pass| {
+                    net.run(&CompositeRun { size: *size, pass, stage, threads, progress }, source, sink)
+                })
             }
         }
     }

@@ -135,6 +135,16 @@ impl SegmentationNet {
         Ok(most)
     }
 
+    /// Bytes that each of so many threads keeps beside [`SegmentationNet::run_bytes`] without a mirror image.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn scratch_bytes(&self, size: [usize; 3], n_threads: usize) -> Result<usize, SegError> {
+        let run = UNetRun { size, with_mirrored: false, low_memory: false };
+        let each = self.chain.nets().into_iter().map(|net| net.scratch_bytes(self.isa, &run, n_threads));
+        each.reduce(|most, next| Ok(most?.max(next?))).unwrap_or(Ok(0))
+    }
+
     /// What the network says of an image `[z][y][x]` of `size` `[x, y, z]`: neither smoothed nor averaged.
     ///
     /// # Errors

@@ -165,9 +165,21 @@ impl UNet {
         #[cfg(feature = "candle")]
         if let Some(net) = &self.composite {
             let results = run.size.iter().product::<usize>().saturating_mul(self.labels * size_of::<f32>());
-            return Ok(net.peak_bytes(run.size).saturating_add(results.saturating_mul(run.n_passes() - 1)));
+            return Ok(net.host_bytes(run.size).saturating_add(results.saturating_mul(run.n_passes() - 1)));
         }
         Ok(self.plan(isa, run)?.peak_bytes())
+    }
+
+    /// Bytes that each of so many threads keeps beside that.
+    ///
+    /// # Errors
+    /// As [`UNet::run_bytes`].
+    pub(super) fn scratch_bytes(&self, isa: Isa, run: &UNetRun, n_threads: usize) -> Result<usize, SegError> {
+        #[cfg(feature = "candle")]
+        if self.composite.is_some() {
+            return Ok(0);
+        }
+        Ok(self.plan(isa, run)?.scratch_bytes(n_threads))
     }
 
     /// The plan of a run: the first level is kept where that takes little memory.
@@ -269,19 +281,19 @@ fn composite(
     levels: usize,
     [features, labels]: [usize; 2],
 ) -> Result<CompositeNet, SegError> {
-    let mut net = CompositeNet::new(c_in);
-    let pair = |net: &mut CompositeNet, name: String, [c_in, c]: [usize; 2], source| -> Result<_, SegError> {
-        let first = net.conv(layers, &format!("{prefix}_conv_{name}_0"), (kernel, c_in, c), source)?;
+    let mut net = CompositeNet::new(c_in, &layers.device);
+    let second = |net: &mut CompositeNet, name: &str, c: usize, first| -> Result<_, SegError> {
         let first = net.elu(first);
-        let second = net.conv(layers, &format!("{prefix}_conv_{name}_1"), (kernel, c, c), first)?;
+        let second = net.layer(layers, &format!("{prefix}_conv_{name}_1"), (kernel, c, c), first)?;
         Ok(net.elu(second))
     };
     let (mut tensor, mut skips, mut c_source) = (0, Vec::new(), c_in);
     for level in 0..levels {
-        let c = features << level;
-        tensor = pair(&mut net, format!("downarm_{level}"), [c_source, c], tensor)?;
+        let (c, name) = (features << level, format!("downarm_{level}"));
+        let first = net.layer(layers, &format!("{prefix}_conv_{name}_0"), (kernel, c_source, c), tensor)?;
+        tensor = second(&mut net, &name, c, first)?;
         skips.push(tensor);
-        tensor = net.norm(layers, &format!("{prefix}_bn_down_{level}"), c, tensor)?;
+        tensor = net.norm_layer(layers, &format!("{prefix}_bn_down_{level}"), c, tensor)?;
         if level + 1 < levels {
             tensor = net.max_pool(tensor);
         }
@@ -289,17 +301,18 @@ fn composite(
     }
     for step in 0..levels - 1 {
         let level = levels - 2 - step;
-        let c = features << level;
-        tensor = net.upsample(tensor);
-        let has_skip = step + n_skipless + 1 < levels;
-        if has_skip {
-            tensor = net.concat(skips[level], tensor);
-        }
-        let c_source = if has_skip { 3 * c } else { 2 * c };
-        tensor = pair(&mut net, format!("uparm_{}", levels + step), [c_source, c], tensor)?;
-        tensor = net.norm(layers, &format!("{prefix}_bn_up_{step}"), c, tensor)?;
+        let (c, name) = (features << level, format!("uparm_{}", levels + step));
+        let first = format!("{prefix}_conv_{name}_0");
+        tensor = if step + n_skipless + 1 < levels {
+            net.layer_of_skip(layers, &first, (kernel, 3 * c, c), (skips[level], c, tensor))?
+        } else {
+            let fine = net.upsample(tensor);
+            net.layer(layers, &first, (kernel, 2 * c, c), fine)?
+        };
+        tensor = second(&mut net, &name, c, tensor)?;
+        tensor = net.norm_layer(layers, &format!("{prefix}_bn_up_{step}"), c, tensor)?;
     }
-    let logits = net.conv(layers, &format!("{prefix}_likelihood"), (1, features, labels), tensor)?;
+    let logits = net.layer(layers, &format!("{prefix}_likelihood"), (1, features, labels), tensor)?;
     net.softmax(logits);
     Ok(net)
 }

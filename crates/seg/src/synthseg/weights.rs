@@ -33,6 +33,9 @@ pub(super) struct Layers<'a> {
     pub(super) path: NetPath,
     /// Whose memory runs take.
     pub(super) workspace: Option<&'a Workspace>,
+    /// Where the composite path runs.
+    #[cfg(feature = "candle")]
+    pub(super) device: candle_core::Device,
 }
 
 impl<'a> Layers<'a> {
@@ -42,8 +45,16 @@ impl<'a> Layers<'a> {
     /// [`SegError::Option`] for a path that this build does not have.
     pub(super) fn new(store: &'a dyn ArrayStore, build: &NetworkBuild<'a>) -> Result<Self, SegError> {
         build.path.check()?;
-        let NetworkBuild { conv: options, path, workspace } = *build;
-        Ok(Self { store, names: store.names().into_iter().collect(), options, path, workspace })
+        let NetworkBuild { conv: options, path, workspace, .. } = *build;
+        Ok(Self {
+            store,
+            names: store.names().into_iter().collect(),
+            options,
+            path,
+            workspace,
+            #[cfg(feature = "candle")]
+            device: build.device.cloned().unwrap_or(candle_core::Device::Cpu),
+        })
     }
 
     /// Levels of an encoder: one more than the largest `l` of layers named `<prefix>_conv_downarm_<l>_..`.

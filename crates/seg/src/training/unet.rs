@@ -4,7 +4,8 @@ use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use volkit_core::{Array, MemoryStore};
 use volkit_nn3d::{
-    BatchNormConfig, Conv3dConfig, Pool3dConfig, batch_norm_training, conv3d, elu, max_pool3d, upsample_nearest3d,
+    BatchNormConfig, Conv3dConfig, Pool3dConfig, batch_norm_training, cat, conv3d, elu, max_pool3d, recorded,
+    upsample_nearest3d,
 };
 
 use super::random::Random;
@@ -221,21 +222,9 @@ impl TrainableUNet {
         let variable = |parameter: &Parameter| Var::from_slice(&parameter.values, parameter.shape.as_slice(), &device);
         let variables = self.parameters.iter().map(variable).collect::<CandleResult<Vec<_>>>()?;
         let mut run = Run { net: self, variables: &variables, renorm, batch: Vec::new() };
-        let mut x = Tensor::from_slice(image, shape.as_slice(), &device)?;
-        let mut skips = Vec::new();
-        let last = self.down.len() - 1;
-        for (level, block) in self.down.iter().enumerate() {
-            let (skip, normed) = run.block(block, &x)?;
-            x = normed;
-            if level < last {
-                x = max_pool3d(&x, &Pool3dConfig::new([2; 3]))?;
-                skips.push(skip);
-            }
-        }
-        for (block, skip) in self.up.iter().zip(skips.iter().rev()) {
-            x = run.block(block, &Tensor::cat(&[skip, &upsample_nearest3d(&x, [2; 3])?], 1)?)?.1;
-        }
-        let logits = run.conv(&self.head, &x)?;
+        let x = Tensor::from_slice(image, shape.as_slice(), &device)?;
+        // As one node of candle's graph: the way back drops what it has used, and adds no gradient to zeros.
+        let logits = recorded(&[&x], |x| run.logits(&x[0]))?;
         let batch = run.batch;
         Ok(Pass { logits, variables, batch })
     }
@@ -362,6 +351,23 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn logits(&mut self, image: &Tensor) -> CandleResult<Tensor> {
+        let (mut x, mut skips, net) = (image.clone(), Vec::new(), self.net);
+        let last = net.down.len() - 1;
+        for (level, block) in net.down.iter().enumerate() {
+            let (skip, normed) = self.block(block, &x)?;
+            x = normed;
+            if level < last {
+                x = max_pool3d(&x, &Pool3dConfig::new([2; 3]))?;
+                skips.push(skip);
+            }
+        }
+        for (block, skip) in net.up.iter().zip(skips.iter().rev()) {
+            x = self.block(block, &cat(&[skip, &upsample_nearest3d(&x, [2; 3])?], 1)?)?.1;
+        }
+        self.conv(&net.head, &x)
+    }
+
     fn conv(&self, conv: &Conv, x: &Tensor) -> CandleResult<Tensor> {
         let [_, _, kernel @ ..] = conv.shape;
         let bias = self.variables[conv.weight + 1].as_tensor();

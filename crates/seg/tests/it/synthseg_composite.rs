@@ -1,14 +1,15 @@
-//! The composite path against the kernels, and its batch norm against the folded one.
+//! The composite path of SynthSeg and MeshNet against the kernels, and its batch norm against the folded one.
 
 use candle_core::{Device, Tensor};
-use volkit_core::{ArrayStore, SilentProgress};
+use volkit_core::{Affine, ArrayStore, SilentProgress, Volume};
 use volkit_kernels::{Isa, Threads};
 use volkit_nn3d::{BatchNormConfig, OpPath, batch_norm};
 use volkit_seg::{
-    NetPath, NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors, QualityNet,
-    SegmentationNet,
+    CompactNet, MeshNet, NetPath, NetworkBuild, NetworkOptions, NetworkOutput, Networks, ParcellationNet, Posteriors,
+    QualityNet, SegmentOptions, SegmentationNet, Segmenter as _,
 };
 
+use crate::nets::{self, Layer};
 use crate::synthseg_net::{DENOISER, GROUPS, PARCELS, PLAIN, REFINED, V1, image, quality_store, store};
 
 const SIZE: [usize; 3] = [12, 8, 4];
@@ -87,4 +88,45 @@ fn the_batch_norm_is_the_folded_one_at_any_rank() {
             assert!((wide(*y) - wide(folded)).abs() <= 4e-7 * of, "{i}: {y} {folded}");
         }
     }
+}
+
+/// Both paths over an image, by MeshNet's layers.
+fn mesh_net(layers: &[Layer], activation: &str, norm: &str, size: [usize; 3]) {
+    let store = nets::store(layers, activation, norm);
+    let image: Vec<f32> = (0..size.iter().product()).map(|i: usize| ((i * 31) % 97) as f32 / 97.0).collect();
+    let [kernel, composite] = [NetPath::Kernel, NetPath::Composite].map(|path| {
+        let build = NetworkBuild::new().with_conv(Isa::detect()).with_path(path).with_device(&Device::Cpu);
+        let net = MeshNet::from_store_built(&store, &build).unwrap();
+        assert!(net.run_bytes(size).unwrap() > 0);
+        net.logits(&image, size, &Threads::new(2)).unwrap()
+    });
+    let largest = kernel.iter().fold(1.0f32, |most, value| most.max(value.abs()));
+    let worst = kernel.iter().zip(&composite).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(kernel.len() == composite.len() && worst <= 5e-6 * largest, "{activation} {norm} {size:?}: {worst}");
+}
+
+#[test]
+fn a_mesh_net_is_the_same_on_both_paths() {
+    let layers = [(3, 1, 1, 5), (3, 2, 5, 6), (3, 4, 6, 5), (1, 1, 5, 4)];
+    for activation in ["elu", "relu", "gelu"] {
+        mesh_net(&layers, activation, "none", [9, 7, 11]);
+    }
+    mesh_net(&layers, "elu", "instance", [6, 9, 8]);
+    mesh_net(&[(3, 16, 1, 3), (5, 1, 3, 2), (1, 1, 2, 2)], "elu", "none", [5, 17, 3]);
+    mesh_net(&[(3, 1, 1, 2)], "elu", "none", [1, 1, 1]);
+}
+
+#[test]
+fn a_compact_network_gives_the_same_labels() {
+    let mut weights = store(&[PLAIN]);
+    weights.set_metadata("spacing_mm", "2");
+    let size = [24, 20, 18];
+    let voxels: Vec<f32> = (0..size.iter().product()).map(|i: usize| ((i * 37) % 101) as f32).collect();
+    let scan = Volume::new(size, voxels, Affine::IDENTITY).unwrap();
+    let [kernel, composite] = [NetPath::Kernel, NetPath::Composite].map(|path| {
+        let net = CompactNet::from_store(&weights, &NetworkBuild::new().with_path(path)).unwrap();
+        net.segment(&scan, &SegmentOptions::new(), &SilentProgress).unwrap().labels
+    });
+    let pairs = kernel.to_real::<f32>().unwrap().into_iter().zip(composite.to_real::<f32>().unwrap());
+    assert_eq!(pairs.filter(|(a, b)| a != b).count(), 0);
 }
