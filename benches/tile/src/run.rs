@@ -1,7 +1,8 @@
 //! Runs over images in memory.
 
 use volkit_core::{
-    Affine, BoxError, DType, MemorySink, Predictor, Region, SilentProgress, Volume, VolumeMeta, VolumeSink, VoxelsRef,
+    Affine, BoxError, DType, MemorySink, Predictor, Region, SilentProgress, Volume, VolumeMeta, VolumeSink, Voxels,
+    VoxelsRef,
 };
 use volkit_tile::{Target, TiledInference};
 
@@ -66,7 +67,10 @@ pub fn run_over(
     inference.run(image, &mut [model], vec![Target::new(&sink)], &SilentProgress)?;
     Box::new(sink).finish()?;
     let volume = slot.lock().map_err(|_| "the sink is broken")?.take().ok_or("the sink gave nothing")?;
-    Ok(volume.to_real::<f32>()?)
+    match volume.into_voxels() {
+        Voxels::F32(values) => Ok(values),
+        other => Err(format!("the sink gave {}", other.dtype()).into()),
+    }
 }
 
 fn reversed(shape: &[usize]) -> Vec<usize> {

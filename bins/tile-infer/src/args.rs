@@ -32,11 +32,15 @@ pub(crate) struct Args {
     /// numbers .png and .bmp ('height*.tif' for several channels); HDF5, PNG, BMP and compressed files can not be resumed
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What runs on each tile: `identity`, `mean` over the channels, `closed-form` (fringe images to heights in um), or a file: a chain of 3 x 3 convolutions with `ReLU`
-    /// between them under PyTorch's names (.safetensors, .pt, .pth; 2-D images), a MeshNet (.safetensors) or SynthSeg (.h5)
-    /// network for volumes in its orientation and intensities, an ONNX network (.onnx, in builds with the feature `onnx`)
+    /// What runs on each tile: `identity`, `mean` over the channels, `closed-form` (fringe images to heights in um), or a file:
+    /// a chain of 3 x 3 convolutions with `ReLU` between them or a 2-D U-Net under PyTorch's names (.safetensors, .pt, .pth), a
+    /// MeshNet (.safetensors) or SynthSeg (.h5) network for volumes in its orientation and intensities, an ONNX network (.onnx,
+    /// in builds with the feature `onnx`)
     #[arg(long, value_name = "identity|mean|closed-form|FILE")]
     pub(crate) model: String,
+    /// Weights of a network that --model names instead of its file: `chain` or `unet2d`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
     /// Wavelengths in um of the lasers of --model closed-form; channels are the phase steps of the first, then of the second ..
     #[arg(long, value_name = "UM[,UM..]", value_delimiter = ',', default_values_t = [5.0, 5.5, 6.05, 6.655])]
     pub(crate) wavelengths: Vec<f64>,

@@ -186,8 +186,7 @@ fn setup(args: &Args, input: Input, model: Model) -> Result<Setup, BoxError> {
         .zip(&overlap)
         .map(|(&tile, &overlap)| {
             let spec = AxisSpec::new(tile, overlap);
-            // Nothing needs to be invented around a small image for models that take any size.
-            if radius.is_some() { spec.with_small(SmallAxis::Shrink) } else { spec }
+            if model.takes_any_size() { spec.with_small(SmallAxis::Shrink) } else { spec }
         })
         .collect();
     let plan = TilePlan::new(&shape, &specs)?;

@@ -11,7 +11,8 @@ use volkit_kernels::KernelError;
 pub enum PsiError {
     /// A store of weights that holds no network known here.
     #[error(
-        "weights: {found}: not a chain of 2-D convolutions (tensors 'NAME.weight' [C_out, C_in, 3, 3] and 'NAME.bias')"
+        "weights: {found}: neither a chain of 2-D convolutions (tensors 'NAME.weight' [C_out, C_in, 3, 3] and 'NAME.bias') \
+         nor a U-Net ('inc.double_conv.0.weight' to 'outc.conv.bias')"
     )]
     UnknownModel {
         /// What the store holds.

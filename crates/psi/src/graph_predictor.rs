@@ -83,6 +83,15 @@ impl GraphPredictor {
         Ok(self.plan(size)?.peak_bytes() as u64)
     }
 
+    /// Bytes that the threads keep beside that, all together: models on the same threads share them.
+    ///
+    /// # Errors
+    /// As [`GraphPredictor::activation_bytes`].
+    pub fn scratch_bytes(&self, size: [usize; 2]) -> Result<u64, PsiError> {
+        let n_threads = self.threads.count();
+        Ok((n_threads * self.plan(size)?.scratch_bytes(n_threads)) as u64)
+    }
+
     fn plan(&self, size: [usize; 2]) -> Result<Plan, PsiError> {
         Ok(Plan::new(&self.graph, self.row_axis.size(size), &PlanOptions::default())?)
     }

@@ -49,7 +49,7 @@ pub use surface::{Plane, Surface, SurfaceParameters};
 #[cfg(feature = "training")]
 pub use training::{
     Curriculum, FringeTask, HeightNet, HeightNetConfig, HeightTask, NetInput, NetKind, PatchData, PinnConfig,
-    PinnProblem, PsiSample, network_input,
+    PinnProblem, PsiSample, UNetPredictor, network_input,
 };
 
 #[cfg(doctest)]

@@ -6,17 +6,19 @@ use std::ops::{AddAssign, Div, Mul};
 pub(crate) trait Sum:
     Copy + Send + Sync + PartialEq + AddAssign + Mul<Output = Self> + Div<Output = Self> + 'static
 {
-    /// The neutral element of addition. It is -0 and not 0, so that a sample of one tile keeps its bits: `0 + -0 = 0`.
-    const NOTHING: Self;
+    const ZERO: Self;
     const ONE: Self;
 
     fn from_f64(value: f64) -> Self;
     fn from_f32(value: f32) -> Self;
     fn to_f32(self) -> f32;
+
+    /// The values as f32, where they are.
+    fn as_f32(values: &[Self]) -> Option<&[f32]>;
 }
 
 impl Sum for f32 {
-    const NOTHING: Self = -0.0;
+    const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 
     fn from_f64(value: f64) -> Self {
@@ -31,10 +33,14 @@ impl Sum for f32 {
     fn to_f32(self) -> f32 {
         self
     }
+
+    fn as_f32(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
+    }
 }
 
 impl Sum for f64 {
-    const NOTHING: Self = -0.0;
+    const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 
     fn from_f64(value: f64) -> Self {
@@ -48,5 +54,9 @@ impl Sum for f64 {
 
     fn to_f32(self) -> f32 {
         self as f32
+    }
+
+    fn as_f32(_values: &[Self]) -> Option<&[f32]> {
+        None
     }
 }

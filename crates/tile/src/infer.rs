@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use volkit_core::{BoxError, Predictor, PredictorSpec, Progress, VolumeSink, VolumeSource};
 
-use crate::memory::Setup;
+use crate::memory::{Setup, queue_depth};
 use crate::{Blend, MemoryEstimate, ModelMemory, Reduce, Skip, TileError, TilePlan, pipeline};
 
 /// How many tiles go to the model at once. Results do not depend on it, unless the model's own rounding does.
@@ -89,8 +89,9 @@ pub(crate) type Commit<'a> = Box<dyn FnMut(usize) -> Result<(), BoxError> + Send
 
 /// A run of a model over an image of any size, in the memory of one row of tiles.
 ///
-/// A reader, the workers, the merger and a writer run at the same time. The sums are done in plan order by one thread,
-/// so the result is the same to the bit for any batch size and any number of workers.
+/// A reader, the workers, the merger and a writer run at the same time (small images: one after the other, see
+/// [`TiledInference::queue_depth`]). The sums are done in plan order by one thread, so the result is the same to the bit for
+/// any batch size and any number of workers.
 ///
 /// ```
 /// use volkit_core::{Affine, DType, MemorySink, SilentProgress, Volume, VolumeMeta, VolumeSink as _};
@@ -116,9 +117,10 @@ pub struct TiledInference<'a> {
     pub blend: Blend,
     /// Tiles of a batch. Default: 1.
     pub batch: BatchSize,
-    /// Batches that are read ahead of the workers. Default: 1. With 0 and one worker nothing runs beside the model: reading,
-    /// merging and writing follow each other on the caller's thread, in the least memory and with the least CPU time.
-    pub queue_depth: usize,
+    /// Batches that are read ahead of the workers. With 0 and one worker nothing runs beside the model: reading, merging and
+    /// writing follow each other on the caller's thread, in the least memory and with the least CPU time. Default: none, which
+    /// is 0 where an image and its outputs have at most 128 MiB as f32, else 1.
+    pub queue_depth: Option<usize>,
     /// Numbers of the sums. Default: f32.
     pub precision: Precision,
     /// What to do with NaN and infinity in outputs. Default: refuse.
@@ -147,7 +149,7 @@ impl<'a> TiledInference<'a> {
             plan,
             blend: Blend::default(),
             batch: BatchSize::Fixed(1),
-            queue_depth: 1,
+            queue_depth: None,
             precision: Precision::F32,
             not_finite: NotFinite::Refuse,
             skip: None,
@@ -175,7 +177,7 @@ impl<'a> TiledInference<'a> {
     /// The same with another number of batches read ahead.
     #[must_use]
     pub fn with_queue_depth(self, queue_depth: usize) -> Self {
-        Self { queue_depth, ..self }
+        Self { queue_depth: Some(queue_depth), ..self }
     }
 
     /// The same with other numbers of the sums.
@@ -229,7 +231,7 @@ impl<'a> TiledInference<'a> {
         Self { model_memory, ..self }
     }
 
-    /// The same with a recorder, which is told from the writer's thread how many rows of tiles are finished: every
+    /// The same with a recorder, which is told, from the thread that writes, how many rows of tiles are finished: every
     /// plane that is final after these rows has been taken by the sinks.
     #[must_use]
     pub fn on_commit(self, commit: impl FnMut(usize) -> Result<(), BoxError> + Send + 'a) -> Self {
@@ -297,11 +299,15 @@ impl<'a> TiledInference<'a> {
             plan: self.plan,
             blend: &self.blend,
             model,
-            memory: self.model_memory,
+            memory: ModelMemory {
+                // A batch that may have to be halved is kept until it is done.
+                is_in_place: self.model_memory.is_in_place && matches!(self.batch, BatchSize::Fixed(_)),
+                ..self.model_memory
+            },
             precision: self.precision,
             policy: self.skip.map(|skip| skip.policy),
             workers,
-            queue_depth: self.queue_depth,
+            queue_depth: queue_depth(self.queue_depth, self.plan, model),
             plane_step: self.plane_step.max(1),
         }
     }

@@ -9,6 +9,9 @@ use crate::{Blend, Precision, SkipPolicy, TileError, TilePlan};
 /// Finished planes handed to the writer at a time, in bytes: what the slabs of [`MemoryEstimate`] are made of.
 /// They stay in a second-level cache between the thread that fills them and the one that writes.
 const SLAB_BYTES: usize = 1 << 20;
+/// Samples read and written by a run that stays on one thread unless it is told otherwise, in bytes: they are copied in less
+/// than a tenth of a second, and tiles that go from one core's cache to another's cost more CPU time than that saves.
+const SMALL_BYTES: f64 = (128 << 20) as f64;
 /// Slabs that exist beside a writer's thread: one that is filled, one that is written.
 pub(crate) const N_SLABS: usize = 2;
 
@@ -24,13 +27,30 @@ pub struct ModelMemory {
     /// Peak of what the model needs whatever the batch, in bytes: activations of models that run the tiles of a batch one
     /// after the other.
     pub workspace_bytes: u64,
+    /// What all workers share, in bytes: parameters that are read only, the scratch of common threads, what the process holds
+    /// anyway.
+    pub shared_bytes: u64,
+    /// Whether the outputs lie in the memory of the input ([`volkit_core::Predictor::predict_owned`]).
+    pub is_in_place: bool,
 }
 
 impl ModelMemory {
     /// Parameters and activations of one tile, in bytes.
     #[must_use]
     pub fn new(parameter_bytes: u64, activation_bytes: u64) -> Self {
-        Self { parameter_bytes, activation_bytes, workspace_bytes: 0 }
+        Self { parameter_bytes, activation_bytes, ..Self::default() }
+    }
+
+    /// The same with memory that all workers share, in bytes.
+    #[must_use]
+    pub fn with_shared_bytes(self, shared_bytes: u64) -> Self {
+        Self { shared_bytes, ..self }
+    }
+
+    /// The same for a model whose outputs lie in the memory of its input.
+    #[must_use]
+    pub fn in_place(self) -> Self {
+        Self { is_in_place: true, ..self }
     }
 
     /// The same with memory that does not grow with the batch, in bytes.
@@ -44,7 +64,7 @@ impl ModelMemory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryEstimate {
-    /// `W`: parameters of all workers.
+    /// `W`: parameters of all workers, and what they share.
     pub parameters: u64,
     /// `b A + A'`: activations of the tiles that are being run, and what the model needs whatever the batch.
     pub activations: u64,
@@ -93,7 +113,7 @@ impl Setup<'_> {
         let (mut output, mut accumulators, mut sink) = (0, 0, 0);
         for spec in &self.model.outputs {
             let geometry = Output::<f32>::new(self.plan, self.blend, spec, self.plane_step)?;
-            output += geometry.tile_len() * size;
+            output += if self.memory.is_in_place { 0 } else { geometry.tile_len() * size };
             let planes = geometry.ring_planes() * geometry.plane();
             let sum_size = if self.precision == Precision::F64 { size_of::<f64>() } else { size };
             accumulators += (geometry.channels + usize::from(has_norm)) * planes * sum_size;
@@ -110,7 +130,7 @@ impl Setup<'_> {
         });
         let bytes = |n: usize| n as u64;
         Ok(MemoryEstimate {
-            parameters: self.memory.parameter_bytes * bytes(self.workers),
+            parameters: self.memory.parameter_bytes * bytes(self.workers) + self.memory.shared_bytes,
             activations: (self.memory.activation_bytes * bytes(batch) + self.memory.workspace_bytes)
                 * bytes(self.workers),
             inputs: bytes(in_flight * input),
@@ -133,6 +153,18 @@ impl Setup<'_> {
         }
         Ok(usize::try_from(n).unwrap_or(usize::MAX).min(self.plan.n_tiles()))
     }
+}
+
+/// Batches that are read ahead: what was asked for, or none for images that are done before threads of their own would pay.
+pub(crate) fn queue_depth(asked: Option<usize>, plan: &TilePlan, model: &PredictorSpec) -> usize {
+    let samples: usize = plan.shape().iter().product();
+    let outputs = model.outputs.iter().map(|output| {
+        let scale = output.scale.numerator as f64 / output.scale.denominator.max(1) as f64;
+        output.channels as f64 * scale.powi(plan.axes().len() as i32)
+    });
+    let channels = model.input_channels as f64 + outputs.sum::<f64>();
+    let is_small = channels * samples as f64 * size_of::<f32>() as f64 <= SMALL_BYTES;
+    asked.unwrap_or(usize::from(!is_small))
 }
 
 /// Whether everything happens on the caller's thread.

@@ -19,6 +19,8 @@ pub(crate) struct Part<A> {
     pub(crate) in_tile: usize,
     /// Their weights; none for 1.
     pub(crate) weights: Option<Arc<[A]>>,
+    /// Samples at the front that tiles before this one hold too.
+    pub(crate) begun: usize,
 }
 
 /// Geometry of one output. A 1-D output has a second axis of one sample, so that there always is a row.
@@ -67,7 +69,7 @@ impl<A: Sum> Output<A> {
             for shape in [&mut output.shape, &mut output.tile_shape, &mut output.map_shape] {
                 shape.push(1);
             }
-            output.parts.push(vec![Part { dst: 0..1, src: 0, in_tile: 0, weights: None }]);
+            output.parts.push(vec![Part { dst: 0..1, src: 0, in_tile: 0, weights: None, begun: 0 }]);
         }
         Ok(output)
     }
@@ -144,11 +146,14 @@ fn parts<A: Sum>(axis: usize, plan: &AxisPlan, blend: &Blend) -> Result<Vec<Part
     if let Some(position) = first_gap(plan) {
         return Err(TileError::Uncovered { axis, position });
     }
+    let held = |i: usize| if matches!(blend, Blend::Crop) { plan.core(i) } else { plan.covered(i) };
     let part = |i: usize| {
-        let dst = if matches!(blend, Blend::Crop) { plan.core(i) } else { plan.covered(i) };
+        let dst = held(i);
         let in_tile = (dst.start as isize - plan.starts()[i]) as usize;
         let weights = weights.as_ref().map(|weights| Arc::clone(&weights[i]));
-        Part { dst, src: in_tile + plan.context(), in_tile, weights }
+        // Ends increase, so what any tile before holds the one before holds.
+        let begun = if i == 0 { 0 } else { held(i - 1).end.saturating_sub(dst.start).min(dst.len()) };
+        Part { dst, src: in_tile + plan.context(), in_tile, weights, begun }
     };
     Ok((0..plan.n_tiles()).map(part).collect())
 }

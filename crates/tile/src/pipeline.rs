@@ -12,11 +12,11 @@ use volkit_core::{Predictor, PredictorSpec, Progress, VolumeSource};
 use crate::accumulate::Sum;
 use crate::infer::{BatchSize, InferReport, NotFinite, Target, TiledInference};
 use crate::layout::ChannelFirst;
-use crate::memory::{N_SLABS, has_norm, runs_alone, slab_planes};
+use crate::memory::{N_SLABS, has_norm, queue_depth, runs_alone, slab_planes};
 use crate::output::Output;
 use crate::reader::TileReader;
 use crate::ring::{Addend, Ring};
-use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, Runner, WriteStage, WriteTarget};
+use crate::stages::{Done, Finished, Outcome, Planned, ReadStage, Runner, Slab, WriteStage, WriteTarget};
 use crate::{SkipPolicy, Tile, TileError};
 
 /// Between which samples a run works.
@@ -88,7 +88,8 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
     });
     let (mut runners, writes) = (runners.collect::<Vec<_>>(), WriteStage::new(targets, commit));
     let merge = |outlet, report| Merger::new(&setup, &outputs, &span, outlet, report);
-    let alone = runs_alone(runners.len(), setup.queue_depth);
+    let queue_depth = queue_depth(setup.queue_depth, plan, spec);
+    let alone = runs_alone(runners.len(), queue_depth);
     let (bytes_read, bytes_written) = match runners.pop() {
         Some(runner) if alone => {
             let merger = merge(Outlet::Sink { writes, spare: Vec::new() }, &mut report);
@@ -96,7 +97,7 @@ pub(crate) fn run<A: Sum>(mut setup: TiledInference<'_>, job: Job<'_, '_>) -> Re
         }
         last => {
             runners.extend(last);
-            run_threads(stage, (runners, setup.queue_depth), |outlet| merge(outlet, &mut report), writes, progress)?
+            run_threads(stage, (runners, queue_depth), |outlet| merge(outlet, &mut report), writes, progress)?
         }
     };
     Ok(InferReport { batch: most.into_inner().min(batch), bytes_read, bytes_written, ..report })
@@ -328,7 +329,7 @@ impl<'a, A: Sum> Merger<'a, A> {
             progress.advance(1);
         }
         progress.check().map_err(TileError::from)?;
-        Ok(done.buffer)
+        Ok(done.into_buffer())
     }
 
     fn add(&mut self, planned: Planned, done: &Done) -> Result<(), Halt> {
@@ -339,10 +340,6 @@ impl<'a, A: Sum> Merger<'a, A> {
             let is_resumed = planned.image == rows_done / rows.len();
             let row = rows.start + if is_resumed { rows_done % rows.len() } else { 0 };
             for ((ring, output), planes) in self.rings.iter_mut().zip(self.outputs).zip(planes) {
-                if planes.end < output.shape[0] {
-                    // What the image before has beyond the wanted planes.
-                    ring.clear();
-                }
                 ring.begin(output.final_before(row).max(planes.start));
             }
         }
@@ -398,9 +395,16 @@ impl<'a, A: Sum> Merger<'a, A> {
             while ring.flushed() < end {
                 let first = ring.flushed();
                 let n_planes = step.min(end - first);
+                let slab = Slab { output: k, image, first, n_planes };
+                if let (Outlet::Sink { writes, .. }, Some(values)) = (&mut self.outlet, ring.in_place(output, n_planes))
+                {
+                    writes.write(slab, values)?;
+                    ring.forget(first + n_planes);
+                    continue;
+                }
                 let mut values = self.outlet.slab()?;
                 ring.drain(output, first + n_planes, self.fill, &mut values);
-                self.outlet.send(Finished::Slab { output: k, image, first, n_planes, values })?;
+                self.outlet.send(Finished::Slab { slab, values })?;
             }
         }
         let rows = image * self.span.rows.len() + row + 1 - self.span.rows.start;

@@ -27,6 +27,15 @@ impl Pointwise {
     pub fn mean(channels: usize, n_spatial_axes: usize) -> Self {
         Self { spec: spec("mean", channels, 1, n_spatial_axes), kind: Kind::Mean }
     }
+
+    /// The shape of a batch that fits.
+    fn checked(&self, input: &Batch) -> Result<Vec<usize>, CoreError> {
+        let shape = input.shape().to_vec();
+        if shape[1] != self.spec.input_channels || shape.len() != self.spec.n_spatial_axes + 2 {
+            return Err(CoreError::Shape(shape));
+        }
+        Ok(shape)
+    }
 }
 
 fn spec(name: &str, input: usize, output: usize, n_spatial_axes: usize) -> PredictorSpec {
@@ -45,10 +54,7 @@ impl Predictor for Pointwise {
     }
 
     fn predict(&mut self, input: &Batch) -> Result<Vec<Batch>, BoxError> {
-        let mut shape = input.shape().to_vec();
-        if shape[1] != self.spec.input_channels || shape.len() != self.spec.n_spatial_axes + 2 {
-            return Err(CoreError::Shape(shape).into());
-        }
+        let mut shape = self.checked(input)?;
         let output = match self.kind {
             Kind::Identity => input.clone(),
             Kind::Mean => {
@@ -62,6 +68,16 @@ impl Predictor for Pointwise {
             }
         };
         Ok(vec![output])
+    }
+
+    fn predict_owned(&mut self, input: Batch) -> Result<(Vec<Batch>, Vec<f32>), BoxError> {
+        match self.kind {
+            Kind::Identity => {
+                self.checked(&input)?;
+                Ok((vec![input], Vec::new()))
+            }
+            Kind::Mean => Ok((self.predict(&input)?, input.into_values())),
+        }
     }
 }
 
@@ -93,6 +109,11 @@ mod tests {
         let mean = Pointwise::mean(3, 1).predict(&input).unwrap().remove(0);
         assert_eq!((mean.shape(), mean.values()), (&[2, 1, 2][..], &[2.0, 3.0, 8.0, 9.0][..]));
         assert_eq!(Pointwise::identity(3, 1).predict(&input).unwrap()[0].values(), values);
+        let (same, memory) = Pointwise::identity(3, 1).predict_owned(input.clone()).unwrap();
+        assert!(same == [input.clone()] && memory.is_empty());
+        let (other, memory) = Pointwise::mean(3, 1).predict_owned(input.clone()).unwrap();
+        assert!(other == [mean] && memory == values);
+        assert!(Pointwise::identity(4, 1).predict_owned(input.clone()).is_err());
         assert!(Pointwise::mean(4, 1).predict(&input).is_err());
     }
 }

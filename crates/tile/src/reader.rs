@@ -31,18 +31,24 @@ impl<'a> TileReader<'a> {
 
     /// Fills `out`, `[C, T0 + 2 E0, T1 + 2 E1, ..]`.
     pub(crate) fn read(&mut self, image: usize, tile: &Tile, out: &mut [f32]) -> Result<(), BoxError> {
-        let axes = self.plan.axes().iter().zip(&tile.origin);
-        let reads: Vec<AxisReads> = axes
+        let axes = || self.plan.axes().iter().zip(&tile.origin);
+        let inside: Option<Vec<Range<usize>>> = axes()
             .map(|(axis, origin)| {
-                let context = axis.context();
-                let (start, len) = (origin - context as isize, axis.tile() + 2 * context);
-                AxisReads::new(start, len, axis.length(), self.plan.padding())
+                let start = usize::try_from(origin - axis.context() as isize).ok()?;
+                let end = start + axis.tile() + 2 * axis.context();
+                (end <= axis.length()).then_some(start..end)
             })
             .collect();
-        if reads.iter().all(AxisReads::is_plain) {
-            let ranges: Vec<_> = reads.iter().map(|reads| reads.ranges[0].clone()).collect();
+        if let Some(ranges) = inside {
             self.read_box(image, &ranges, out)?;
         } else {
+            let reads: Vec<AxisReads> = axes()
+                .map(|(axis, origin)| {
+                    let context = axis.context();
+                    let (start, len) = (origin - context as isize, axis.tile() + 2 * context);
+                    AxisReads::new(start, len, axis.length(), self.plan.padding())
+                })
+                .collect();
             self.read_padded(image, &reads, out)?;
         }
         if self.intensity != (1.0, 0.0) {

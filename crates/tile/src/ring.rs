@@ -22,10 +22,13 @@ struct Row<A> {
     src: usize,
     map: usize,
     weight: A,
+    /// Samples at its front to which earlier tiles added; the others begin here.
+    begun: usize,
 }
 
 /// Sums of the planes that tiles still add to: `[K, planes, plane]`, and the sum of weights where it is needed. Memory is
-/// that of one row of tiles, whatever the length of axis 0; planes are never moved.
+/// that of one row of tiles, whatever the length of axis 0; planes are never moved, nor cleared: the first tile of a sample
+/// in plan order sets it, and that is the one whose number is the least along every axis.
 pub(crate) struct Ring<A> {
     planes: usize,
     plane: usize,
@@ -39,22 +42,14 @@ pub(crate) struct Ring<A> {
 impl<A: Sum> Ring<A> {
     pub(crate) fn new(output: &Output<A>, with_norm: bool) -> Self {
         let (planes, plane) = (output.ring_planes(), output.plane());
-        let values = vec![A::NOTHING; output.channels * planes * plane];
-        let norm = with_norm.then(|| vec![A::NOTHING; planes * plane]);
+        let values = vec![A::ZERO; output.channels * planes * plane];
+        let norm = with_norm.then(|| vec![A::ZERO; planes * plane]);
         Self { planes, plane, values, norm, flushed: 0, rows: Vec::new() }
     }
 
     /// Begins an image of which all planes before `flushed` are final.
     pub(crate) fn begin(&mut self, flushed: usize) {
         self.flushed = flushed;
-    }
-
-    /// Forgets planes that were never drained.
-    pub(crate) fn clear(&mut self) {
-        self.values.fill(A::NOTHING);
-        if let Some(norm) = &mut self.norm {
-            norm.fill(A::NOTHING);
-        }
     }
 
     pub(crate) fn flushed(&self) -> usize {
@@ -86,11 +81,13 @@ impl<A: Sum> Ring<A> {
                     is_finite &= vectorize(isa, AddRows { sums, values, rows: &rows, len, weights });
                 }
                 Addend::Fill(fill) => add_constant(sums, A::from_f32(fill), (&rows, len), weights),
-                Addend::Nothing => {}
+                Addend::Nothing => begin_empty(sums, &rows, len),
             }
         }
-        if let (Some(norm), false) = (&mut self.norm, matches!(addend, Addend::Nothing)) {
-            add_constant(norm, A::ONE, (&rows, len), weights);
+        match (&mut self.norm, addend) {
+            (None, _) => {}
+            (Some(norm), Addend::Nothing) => begin_empty(norm, &rows, len),
+            (Some(norm), _) => add_constant(norm, A::ONE, (&rows, len), weights),
         }
         self.rows = rows;
         is_finite
@@ -104,12 +101,27 @@ impl<A: Sum> Ring<A> {
         for k in skipped..outer[0].dst.len() {
             let x = outer[0].dst.start + k;
             let weight = outer[0].weights.as_ref().map_or(A::ONE, |weights| weights[k]);
-            let row = Row { dst: x % self.planes, src: outer[0].src + k, map: outer[0].in_tile + k, weight };
+            let begun = if k < outer[0].begun { last.dst.len() } else { last.begun };
+            let row = Row { dst: x % self.planes, src: outer[0].src + k, map: outer[0].in_tile + k, weight, begun };
             inner_rows(output, &outer[1..], 1, &row, last, rows);
         }
     }
 
-    /// Moves planes up to `end` into `out`, `[K, planes, plane]`, and forgets them; `fill` stands where no tile had a
+    /// The next `n_planes` planes as they lie here, where that is what leaves: one channel of f32 without a norm, in one piece.
+    pub(crate) fn in_place(&self, output: &Output<A>, n_planes: usize) -> Option<&[f32]> {
+        let first = self.flushed % self.planes;
+        if output.channels != 1 || self.norm.is_some() || first + n_planes > self.planes {
+            return None;
+        }
+        A::as_f32(&self.values[first * self.plane..(first + n_planes) * self.plane])
+    }
+
+    /// Forgets planes before `end`.
+    pub(crate) fn forget(&mut self, end: usize) {
+        self.flushed = end;
+    }
+
+    /// Copies planes up to `end` into `out`, `[K, planes, plane]`, and forgets them; `fill` stands where no tile had a
     /// weight.
     pub(crate) fn drain(&mut self, output: &Output<A>, end: usize, fill: f32, out: &mut Vec<f32>) {
         out.clear();
@@ -117,21 +129,15 @@ impl<A: Sum> Ring<A> {
         for channel in 0..output.channels {
             for x in self.flushed..end {
                 let at = x % self.planes * self.plane;
-                let sums = &mut self.values[channel * ring_len + at..][..self.plane];
+                let sums = &self.values[channel * ring_len + at..][..self.plane];
                 match &self.norm {
                     None => out.extend(sums.iter().map(|&sum| sum.to_f32())),
                     Some(norm) => out.extend(
                         sums.iter()
                             .zip(&norm[at..])
-                            .map(|(&sum, &norm)| if norm == A::NOTHING { fill } else { (sum / norm).to_f32() }),
+                            .map(|(&sum, &norm)| if norm == A::ZERO { fill } else { (sum / norm).to_f32() }),
                     ),
                 }
-                sums.fill(A::NOTHING);
-            }
-        }
-        if let Some(norm) = &mut self.norm {
-            for x in self.flushed..end {
-                norm[x % self.planes * self.plane..][..self.plane].fill(A::NOTHING);
             }
         }
         self.flushed = end;
@@ -147,19 +153,25 @@ fn inner_rows<A: Sum>(
     last: &Part<A>,
     rows: &mut Vec<Row<A>>,
 ) {
-    let step = |row: &Row<A>, dst: usize, src: usize, map: usize, weight: A| Row {
-        dst: row.dst * output.shape[axis] + dst,
-        src: row.src * output.tile_shape[axis] + src,
-        map: row.map * output.map_shape[axis] + map,
-        weight,
+    let step = |part: &Part<A>, k: usize| Row {
+        dst: above.dst * output.shape[axis] + part.dst.start + k,
+        src: above.src * output.tile_shape[axis] + part.src + k,
+        map: above.map * output.map_shape[axis] + part.in_tile + k,
+        weight: above.weight,
+        begun: above.begun,
     };
     let [part, rest @ ..] = inner else {
-        rows.push(step(above, last.dst.start, last.src, last.in_tile, above.weight));
+        rows.push(step(last, 0));
         return;
     };
     for k in 0..part.dst.len() {
-        let weight = part.weights.as_ref().map_or(above.weight, |weights| above.weight * weights[k]);
-        let row = step(above, part.dst.start + k, part.src + k, part.in_tile + k, weight);
+        let mut row = step(part, k);
+        if let Some(weights) = &part.weights {
+            row.weight = row.weight * weights[k];
+        }
+        if k < part.begun {
+            row.begun = last.dst.len();
+        }
         inner_rows(output, rest, axis + 1, &row, last, rows);
     }
 }
@@ -195,26 +207,37 @@ struct AddRows<'a, A> {
     weights: Weights<'a, A>,
 }
 
+/// The exponent of infinity and NaN is the only one with all bits set.
+const EXPONENT: u32 = 0x7f80_0000;
+
 impl<A: Sum> Vectorized for AddRows<'_, A> {
     type Output = bool;
 
     #[inline(always)]
     fn run(self) -> bool {
-        // The exponent of infinity and NaN is the only one with all bits set.
-        const EXPONENT: u32 = 0x7f80_0000;
         let (len, mut worst) = (self.len, 0);
         for row in self.rows {
-            let pairs = self.sums[row.dst..row.dst + len].iter_mut().zip(&self.values[row.src..row.src + len]);
+            let (begun, new) = self.sums[row.dst..row.dst + len].split_at_mut(row.begun);
+            let (onto, into) = self.values[row.src..row.src + len].split_at(row.begun);
             match self.weights.of_row(row, len) {
                 Some(weights) => {
-                    for ((sum, &value), &weight) in pairs.zip(weights) {
+                    let (w_onto, w_into) = weights.split_at(row.begun);
+                    for ((sum, &value), &weight) in begun.iter_mut().zip(onto).zip(w_onto) {
                         *sum += row.weight * weight * A::from_f32(value);
+                        worst = worst.max(value.to_bits() & EXPONENT);
+                    }
+                    for ((sum, &value), &weight) in new.iter_mut().zip(into).zip(w_into) {
+                        *sum = row.weight * weight * A::from_f32(value);
                         worst = worst.max(value.to_bits() & EXPONENT);
                     }
                 }
                 None => {
-                    for (sum, &value) in pairs {
+                    for (sum, &value) in begun.iter_mut().zip(onto) {
                         *sum += row.weight * A::from_f32(value);
+                        worst = worst.max(value.to_bits() & EXPONENT);
+                    }
+                    for (sum, &value) in new.iter_mut().zip(into) {
+                        *sum = row.weight * A::from_f32(value);
                         worst = worst.max(value.to_bits() & EXPONENT);
                     }
                 }
@@ -224,12 +247,18 @@ impl<A: Sum> Vectorized for AddRows<'_, A> {
     }
 }
 
+/// Adds a value at the weights of a tile.
 fn add_constant<A: Sum>(sums: &mut [A], value: A, (rows, len): (&[Row<A>], usize), weights: Weights<'_, A>) {
     for row in rows {
-        let sums = &mut sums[row.dst..row.dst + len];
-        match weights.of_row(row, len) {
-            Some(weights) => sums.iter_mut().zip(weights).for_each(|(sum, &w)| *sum += row.weight * w * value),
-            None => sums.iter_mut().for_each(|sum| *sum += row.weight * value),
-        }
+        let (begun, new) = sums[row.dst..row.dst + len].split_at_mut(row.begun);
+        let of_row = weights.of_row(row, len);
+        let product = |k: usize| of_row.map_or(row.weight, |weights| row.weight * weights[k]) * value;
+        begun.iter_mut().enumerate().for_each(|(k, sum)| *sum += product(k));
+        new.iter_mut().enumerate().for_each(|(k, sum)| *sum = product(row.begun + k));
     }
+}
+
+/// Adds nothing: samples that begin here are 0.
+fn begin_empty<A: Sum>(sums: &mut [A], rows: &[Row<A>], len: usize) {
+    rows.iter().for_each(|row| sums[row.dst + row.begun..row.dst + len].fill(A::ZERO));
 }

@@ -36,17 +36,36 @@ pub(crate) struct Work {
 pub(crate) struct Done {
     pub(crate) tiles: Vec<Planned>,
     pub(crate) outputs: Vec<Batch>,
-    /// The input's memory, for the next batch.
+    /// The input's memory, where it is not that of an output.
     pub(crate) buffer: Vec<f32>,
+}
+
+impl Done {
+    /// Memory for the next batch.
+    pub(crate) fn into_buffer(mut self) -> Vec<f32> {
+        match self.outputs.pop() {
+            Some(output) if self.buffer.capacity() == 0 => output.into_values(),
+            _ => self.buffer,
+        }
+    }
 }
 
 /// What became of the batch of that number.
 pub(crate) type Outcome = (usize, Result<Done, TileError>);
 
+/// Which planes of an output are final.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slab {
+    pub(crate) output: usize,
+    pub(crate) image: usize,
+    pub(crate) first: usize,
+    pub(crate) n_planes: usize,
+}
+
 /// What the writer is told.
 pub(crate) enum Finished {
-    /// Final planes of an output, `[K, n_planes, plane]`.
-    Slab { output: usize, image: usize, first: usize, n_planes: usize, values: Vec<f32> },
+    /// Final planes, `[K, n_planes, plane]`.
+    Slab { slab: Slab, values: Vec<f32> },
     /// So many rows of tiles are finished, over all images.
     Rows(usize),
 }
@@ -171,19 +190,22 @@ impl Runner<'_> {
     fn predict(&mut self, tiles: Vec<Planned>, batch: Batch) -> Result<Done, TileError> {
         let range = (tiles.first().map_or(0, |tile| tile.index), tiles.last().map_or(0, |tile| tile.index));
         let n = batch.shape()[0];
-        let outputs = match self.most {
-            Some(most) if most.load(Ordering::Relaxed) < n => self.parts(&batch, range)?,
-            _ => match self.model.predict(&batch) {
-                Ok(outputs) => outputs,
-                Err(error) if self.most.is_some() && n > 1 && is_out_of_memory(error.as_ref()) => {
+        let failed = |source| TileError::Model { first: range.0, last: range.1, source };
+        let (outputs, buffer) = match self.most {
+            // The batch is not run again.
+            None => self.model.predict_owned(batch).map_err(failed)?,
+            Some(most) if most.load(Ordering::Relaxed) < n => (self.parts(&batch, range)?, batch.into_values()),
+            Some(_) => match self.model.predict(&batch) {
+                Ok(outputs) => (outputs, batch.into_values()),
+                Err(error) if n > 1 && is_out_of_memory(error.as_ref()) => {
                     self.allow(n / 2);
-                    self.parts(&batch, range)?
+                    (self.parts(&batch, range)?, batch.into_values())
                 }
-                Err(source) => return Err(TileError::Model { first: range.0, last: range.1, source }),
+                Err(source) => return Err(failed(source)),
             },
         };
         check(&outputs, self.expected, n, range)?;
-        Ok(Done { tiles, outputs, buffer: batch.into_values() })
+        Ok(Done { tiles, outputs, buffer })
     }
 
     /// Lets no more tiles run at once than these.
@@ -296,26 +318,8 @@ impl<'a> WriteStage<'a> {
     /// Writes planes and gives their memory back, or records rows.
     pub(crate) fn take(&mut self, message: Finished) -> Result<Option<Vec<f32>>, TileError> {
         match message {
-            Finished::Slab { output, image, first, n_planes, values } => {
-                let WriteTarget { target, layout, name, channels, shape } = &mut self.targets[output];
-                let written = match &mut target.reduce {
-                    Some(reduce) => {
-                        self.reduced.clear();
-                        reduce.reduce(&values, *channels, &mut self.reduced);
-                        &self.reduced
-                    }
-                    None => &values,
-                };
-                let mut start = vec![0; shape.len()];
-                let mut size = shape.clone();
-                (start[0], size[0]) = (first, n_planes);
-                let wrote = match layout.region(image, &start, &size) {
-                    Ok(region) => target.sink.write_region(&region, written.as_slice().into()),
-                    Err(error) => Err(error.into()),
-                };
-                self.bytes_written += size_of_val(written.as_slice()) as u64;
-                let last = first + n_planes - 1;
-                wrote.map_err(|source| TileError::Sink { output: name.clone(), first, last, source })?;
+            Finished::Slab { slab, values } => {
+                self.write(slab, &values)?;
                 Ok(Some(values))
             }
             Finished::Rows(row) => {
@@ -325,5 +329,29 @@ impl<'a> WriteStage<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Writes planes, `[K, n_planes, plane]`.
+    pub(crate) fn write(&mut self, slab: Slab, values: &[f32]) -> Result<(), TileError> {
+        let Slab { output, image, first, n_planes } = slab;
+        let WriteTarget { target, layout, name, channels, shape } = &mut self.targets[output];
+        let written = match &mut target.reduce {
+            Some(reduce) => {
+                self.reduced.clear();
+                reduce.reduce(values, *channels, &mut self.reduced);
+                &self.reduced
+            }
+            None => values,
+        };
+        let mut start = vec![0; shape.len()];
+        let mut size = shape.clone();
+        (start[0], size[0]) = (first, n_planes);
+        let wrote = match layout.region(image, &start, &size) {
+            Ok(region) => target.sink.write_region(&region, written.into()),
+            Err(error) => Err(error.into()),
+        };
+        self.bytes_written += size_of_val(written) as u64;
+        let last = first + n_planes - 1;
+        wrote.map_err(|source| TileError::Sink { output: name.clone(), first, last, source })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use volkit_core::{Affine, Region, VolumeMeta};
-#[cfg(feature = "seg")]
+#[cfg(any(feature = "candle", feature = "seg"))]
 use volkit_core::{Array, MemoryStore};
 use volkit_io::{WriteOptions, write_safetensors};
 use volkit_psi::SimpleUNet;
@@ -121,6 +121,80 @@ fn a_mesh_net_in_tiles_gives_the_labels_of_the_whole_volume() {
     assert!(labels.to_real::<f32>().unwrap().contains(&2.0));
     bench.done("--input scan.npy --model mesh.safetensors --output logits.npy --quiet");
     assert_eq!(bench.load("logits.npy").shape(), &[36, 30, 40, 3]);
+}
+
+/// A U-Net of two features and one level under the names of PyTorch, with numbers that look random.
+#[cfg(feature = "candle")]
+fn u_net(bilinear: bool) -> MemoryStore {
+    let mut store = MemoryStore::new();
+    let mut put = |name: String, shape: &[usize], value: &dyn Fn(usize) -> f32| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        store.insert(name, Array::new(shape.to_vec(), values).unwrap());
+    };
+    let below = if bilinear { 2 } else { 4 };
+    for (block, c_in, c_out) in [("inc", 2, 2), ("down1.maxpool_conv.1", 2, below), ("up1.conv", 4, 2)] {
+        for (at, c_in) in [(0, c_in), (3, c_out)] {
+            let name = |what: &str, at: usize| format!("{block}.double_conv.{at}.{what}");
+            put(name("weight", at), &[c_out, c_in, 3, 3], &|i| ((i * 37 + at) % 101) as f32 / 100.0 - 0.4);
+            for (what, value) in [("weight", 1.0), ("bias", 0.1), ("running_mean", 0.2), ("running_var", 1.5)] {
+                put(name(what, at + 1), &[c_out], &|_| value);
+            }
+            put(name("num_batches_tracked", at + 1), &[1], &|_| 3.0);
+        }
+    }
+    if !bilinear {
+        put("up1.up.weight".to_owned(), &[4, 2, 2, 2], &|i| (i % 7) as f32 / 7.0 - 0.3);
+        put("up1.up.bias".to_owned(), &[2], &|_| 0.1);
+    }
+    put("outc.conv.weight".to_owned(), &[1, 2, 1, 1], &|i| 1.0 - i as f32);
+    put("outc.conv.bias".to_owned(), &[1], &|_| 0.5);
+    store
+}
+
+#[cfg(feature = "candle")]
+#[test]
+fn a_u_net_with_skips_runs_from_its_weights() {
+    let bench = with_net();
+    write_safetensors(bench.path("unet.safetensors"), &u_net(true)).unwrap();
+    let run = "--input in.npy --json --quiet";
+    let ran = bench.done(&format!("{run} --model unet.safetensors --output whole.npy"));
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    // Nothing is invented around an image below the default tile.
+    assert_eq!(
+        (report["tiles"].as_u64(), report["tile"][0].as_u64(), report["tile"][1].as_u64()),
+        (Some(1), Some(120), Some(90))
+    );
+    bench.done(&format!("{run} --model unet2d --weights unet.safetensors --output named.npy"));
+    let [found, named] = ["whole.npy", "named.npy"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    assert!(found == named, "the files differ");
+    let ran = bench.done(&format!(
+        "{run} --model unet2d --weights unet.safetensors --output tiles.npy --tile-size 64 --tile-overlap 32"
+    ));
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((report["window"].as_str(), report["tiles"].as_u64()), (Some("hann"), Some(6)), "{report}");
+    // Interpolation aligns the corners of tiles and not those of the image; transposed convolutions see no corners, and
+    // overlaps of twice their reach give what the whole image gives.
+    write_safetensors(bench.path("transposed.safetensors"), &u_net(false)).unwrap();
+    let error = |model: &str| {
+        bench.done(&format!("{run} --model {model} --output one.npy --overwrite"));
+        let tiles = "--tile-size 64 --tile-overlap 32 --window crop";
+        bench.done(&format!("{run} --model {model} --output six.npy --overwrite {tiles}"));
+        let [wanted, got] = ["one.npy", "six.npy"].map(|name| bench.load(name).to_real::<f32>().unwrap());
+        let most = wanted.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        got.iter().zip(&wanted).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs())) / most
+    };
+    let [bilinear, transposed] = ["unet.safetensors", "transposed.safetensors"].map(error);
+    assert!(transposed < 1e-5 && bilinear > 1e-3, "{transposed:e} {bilinear:e}");
+    for (arguments, wanted) in [
+        ("--model unet2d", "--model unet2d needs --weights FILE"),
+        ("--model mean --weights unet.safetensors", "--weights goes with --model chain or unet2d"),
+        ("--model unet2d --weights net.safetensors", "net.safetensors: weights: no tensors 'inc.double_conv.0.weight'"),
+        ("--model chain --weights unet.safetensors", "unet.safetensors: weights: "),
+    ] {
+        let ran = bench.run(&format!("--input in.npy --output o.npy {arguments}"));
+        assert!(ran.code == Some(1) && ran.stderr.contains(wanted), "{arguments}: {}", ran.stderr);
+    }
+    bench.done(&format!("{run} --model chain --weights net.safetensors --output chain.npy"));
 }
 
 #[test]

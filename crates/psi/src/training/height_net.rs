@@ -141,26 +141,29 @@ impl HeightNet {
         Ok(self.forward(&input, false)?.detach().flatten_all()?.to_vec1()?)
     }
 
-    /// The weights of a chain for [`crate::SimpleUNet::from_store`], with the scale of the heights in the last layer: its
-    /// output is in um. Its input is what this network's is. None for a U-Net.
+    /// The weights for [`crate::SimpleUNet::from_store`] or, of a U-Net, [`crate::UNetPredictor::from_store`], with the scale of
+    /// the heights in the last layer: its output is in um. Its input is what this network's is.
     ///
     /// # Errors
     /// [`PsiError::Train`] when values can not be read, [`PsiError::Core`].
-    pub fn to_store(&self, parameters: &Parameters) -> std::result::Result<Option<MemoryStore>, PsiError> {
-        let Body::Chain(_) = &self.body else { return Ok(None) };
+    pub fn to_store(&self, parameters: &Parameters) -> std::result::Result<MemoryStore, PsiError> {
         let mut store = MemoryStore::new();
         let names = parameters.names();
         let layer = |name: &str| name.split('.').next().and_then(|layer| layer.parse::<usize>().ok()).unwrap_or(0);
         let last = names.iter().map(|name| layer(name)).max().unwrap_or(0);
+        let is_last = |name: &str| match &self.body {
+            Body::Chain(_) => layer(name) == last,
+            Body::UNet(_) => name.starts_with("outc."),
+        };
         for name in &names {
             let mut values = parameters.values(name)?;
-            if layer(name) == last {
+            if is_last(name) {
                 let offset = if name.ends_with(".bias") { self.middle } else { 0.0 };
                 values.iter_mut().for_each(|x| *x = (f64::from(*x) * self.half + offset) as f32);
             }
             let shape = parameters.var(name).map(|var| var.dims().to_vec()).unwrap_or_default();
             store.insert(name.clone(), Array::new(shape, values)?);
         }
-        Ok(Some(store))
+        Ok(store)
     }
 }

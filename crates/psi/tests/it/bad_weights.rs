@@ -17,8 +17,8 @@ fn with(name: &str, shape: &[usize], value: f32) -> MemoryStore {
 #[test]
 fn messages_name_the_tensor() {
     assert!(refused(&MemoryStore::new()).contains("no tensor"));
-    assert!(refused(&with("1.running_mean", &[3], 0.0)).contains("tensor '1.running_mean': not a chain"));
-    assert!(refused(&with("4.weight", &[1, 1, 3, 3], 0.0)).contains("tensor '4.weight': not a chain"));
+    assert!(refused(&with("1.running_mean", &[3], 0.0)).contains("tensor '1.running_mean': neither a chain"));
+    assert!(refused(&with("4.weight", &[1, 1, 3, 3], 0.0)).contains("tensor '4.weight': neither a chain"));
     for (name, shape, wanted) in [
         ("0.weight", &[3, 2, 5, 5][..], "'0.weight': shape = [3, 2, 5, 5], expected [C_out, C_in, 3, 3]"),
         ("0.weight", &[3, 2, 3, 3, 3], "expected [C_out, C_in, 3, 3]"),

@@ -9,7 +9,7 @@ use volkit_kernels::{Isa, Threads};
 use volkit_psi::{
     ClosedForm, ClosedFormOptions, Curriculum, FringeLoss, FringeTask, HeightNet, HeightNetConfig, HeightTask,
     Interferometer, NetInput, NetKind, PatchData, PatchOptions, PinnConfig, PinnProblem, PsiSample, PsiScene,
-    ScaledCpikanConfig, Sensor, SimpleUNet, network_input,
+    ScaledCpikanConfig, Sensor, SimpleUNet, UNetPredictor, network_input,
 };
 use volkit_train::{
     AdamOptions, BatchRequest, DataSet as _, LbfgsOptions, LineSearch, LossHistory, OptimizerOptions, Parameters,
@@ -116,8 +116,7 @@ fn what_is_trained_runs_on_the_kernels() {
     assert_eq!(parameters.names(), ["0.bias", "0.weight", "2.bias", "2.weight"]);
     let input = noise(3 * 7 * 9);
     let trained = net.predict(&input, [7, 9]).unwrap();
-    let mut model =
-        SimpleUNet::from_store(&net.to_store(&parameters).unwrap().unwrap(), Isa::detect()).unwrap().predictor();
+    let mut model = SimpleUNet::from_store(&net.to_store(&parameters).unwrap(), Isa::detect()).unwrap().predictor();
     let run = model.predict(&Batch::new([1, 3, 7, 9], input).unwrap()).unwrap().remove(0);
     let near = run.values().iter().zip(&trained).all(|(a, b)| (a - b).abs() < 1e-5);
     assert!(near && trained.len() == 63, "{:?} {:?}", &run.values()[..4], &trained[..4]);
@@ -141,10 +140,39 @@ fn a_u_net_is_the_same_with_blocks_computed_again() {
         let net = HeightNet::new(&config, &parameters.builder(Precision::F32)).unwrap();
         let heights = net.forward(&batch[0], true).unwrap();
         assert_eq!(heights.dims(), [2, 1, 6, 6]);
-        assert!(net.to_store(&parameters).unwrap().is_none());
         values(&heights)
     };
     assert_eq!(loss(false), loss(true));
+}
+
+#[test]
+fn a_u_net_from_a_store_gives_the_heights_of_the_trained_one() {
+    for (depth, bilinear) in [(2, true), (1, false)] {
+        let parameters = Parameters::new(3, &Device::Cpu);
+        let net = volkit_nn3d::UNet2dConfig::new(1, 1).with_width(4).with_depth(depth).with_bilinear(bilinear);
+        let config = HeightNetConfig::new(2).with_kind(NetKind::UNet(net)).with_height_range_um([-2.0, 6.0]);
+        let net = HeightNet::new(&config, &parameters.builder(Precision::F32)).unwrap();
+        let image: Vec<f32> = (0..2 * 9 * 7).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+        let mut store = net.to_store(&parameters).unwrap();
+        assert!(UNetPredictor::recognises(&store));
+        let mut model = UNetPredictor::from_store(&store).unwrap();
+        let config = model.config();
+        assert_eq!((config.channels, config.width, config.depth, config.bilinear), (2, 4, depth, bilinear));
+        let two = [image.as_slice(), &image].concat();
+        let got = model.predict(&Batch::new([2, 2, 9, 7], two).unwrap()).unwrap().remove(0);
+        let wanted = net.predict(&image, [9, 7]).unwrap();
+        assert_eq!(got.shape(), [2, 1, 9, 7]);
+        let worst =
+            got.values().iter().zip(wanted.iter().cycle()).fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 1e-5, "{worst}");
+        assert!(model.predict(&Batch::new([1, 3, 9, 7], vec![0.0; 189]).unwrap()).is_err());
+        // A network with something more is another one.
+        store.insert("up1.attention.weight", volkit_core::Array::new([1], vec![1.0f32]).unwrap());
+        let error = UNetPredictor::from_store(&store).unwrap_err().to_string();
+        assert!(error.contains("tensor 'up1.attention.weight'"), "{error}");
+    }
+    let chain = SimpleUNet::initial_weights(&[2, 4, 1], 1).unwrap();
+    assert!(!UNetPredictor::recognises(&chain) && UNetPredictor::from_store(&chain).is_err());
 }
 
 fn fit(task: &mut dyn volkit_train::Task, data: &PatchData, parameters: &Parameters, rate: f64) -> Vec<f64> {

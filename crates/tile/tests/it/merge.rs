@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use volkit_core::Predictor;
 use volkit_tile::{
-    AxisSpec, BatchSize, Blend, ImportanceMap, Layout, ModelMemory, NamedWindow, Pointwise, Precision, TileError,
-    TilePlan, TiledInference,
+    AxisSpec, BatchSize, Blend, ImportanceMap, Layout, ModelMemory, NamedWindow, NotFinite, Pointwise, Precision,
+    TileError, TilePlan, TiledInference,
 };
 
 use crate::bench::{bits, largest_difference, noise_volume, run, run_one, volume};
@@ -154,6 +154,53 @@ proptest! {
         prop_assert_eq!(bits(&got[0]), bits(&reference));
         prop_assert_eq!(report.n_run, 2 * plan.n_tiles());
     }
+}
+
+#[test]
+fn nothing_of_an_image_is_left_for_the_next() {
+    // Planes are not cleared between images: the first tile of a sample sets it.
+    let values: Vec<f32> = (0..2 * 20 * 9).map(|i| if i < 180 { f32::NAN } else { i as f32 }).collect();
+    let image = volume(&[2, 1, 20, 9], values.clone());
+    let plan = TilePlan::new(&[20, 9], &[AxisSpec::new(6, 4), AxisSpec::new(5, 3)]).unwrap();
+    for blend in [Blend::default(), Blend::Crop, ImportanceMap::MonaiConstant.into()] {
+        for queue_depth in [0, 1] {
+            let inference = TiledInference::new(&plan).with_blend(blend.clone()).with_not_finite(NotFinite::Keep);
+            let inference = inference.with_queue_depth(queue_depth);
+            let got = run_one(inference, &image, &mut Pointwise::identity(1, 2), &[2, 1, 20, 9]);
+            assert!(got[..180].iter().all(|value| value.is_nan()));
+            assert!(largest_difference(&got[180..], &values[180..]) < 1e-3, "{blend:?}");
+        }
+    }
+}
+
+#[test]
+fn small_images_stay_on_one_thread_unless_told_otherwise() {
+    let model = Pointwise::mean(16, 2);
+    let plan = |n: usize| TilePlan::new(&[n, 1024], &[AxisSpec::new(256, 64); 2]).unwrap();
+    let in_flight = |plan: &TilePlan, queue_depth: Option<usize>| {
+        let mut inference = TiledInference::new(plan);
+        inference.queue_depth = queue_depth;
+        inference.estimate(model.spec(), 1).unwrap().inputs / (16 * 256 * 256 * 4)
+    };
+    // 17 values of 4 bytes a sample: 128 MiB are 1927 rows of 1024 samples.
+    assert_eq!((in_flight(&plan(1927), None), in_flight(&plan(1928), None)), (1, 2));
+    assert_eq!((in_flight(&plan(1927), Some(1)), in_flight(&plan(1928), Some(0))), (2, 1));
+}
+
+#[test]
+fn a_model_that_works_in_place_has_no_outputs_of_its_own() {
+    let model = Pointwise::identity(1, 2);
+    let plan = TilePlan::new(&[512, 512], &[AxisSpec::new(256, 64); 2]).unwrap();
+    let estimate = |batch| {
+        let inference = TiledInference::new(&plan).with_model_memory(ModelMemory::default().in_place());
+        inference.with_batch(batch).estimate(model.spec(), 1).unwrap()
+    };
+    assert_eq!(estimate(BatchSize::Fixed(2)).outputs, 0);
+    // Where the batch may be halved, the input is kept.
+    assert!(estimate(BatchSize::Budget { bytes: 1 << 30 }).outputs > 0);
+    let shared = ModelMemory::new(10, 0).with_shared_bytes(7);
+    let estimate = TiledInference::new(&plan).with_model_memory(shared).estimate(model.spec(), 3).unwrap();
+    assert_eq!(estimate.parameters, 3 * 10 + 7);
 }
 
 #[test]

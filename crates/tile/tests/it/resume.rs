@@ -80,15 +80,18 @@ fn a_run_can_go_on_after_any_row() {
         let shape = [2, 1, 41, 23];
         let mut model = ConvNet::new(&[1, 2, 1]);
         let whole = run_one(TiledInference::new(&plan).with_blend(blend.clone()), &image, &mut model, &shape);
-        for stop in 0..30 {
+        for stop in 0..30usize {
             let sink = OpenSink::new(&shape);
             let rows = Mutex::new(0);
             let record = |done: usize| {
                 *rows.lock().unwrap() = done;
                 Ok(())
             };
-            let first = TiledInference::new(&plan).with_blend(blend.clone()).on_commit(record);
-            let stopped = first.run(&image, &mut [&mut model], vec![Target::new(&sink)], &StopAfter(stop.into()));
+            // Every other on threads.
+            let first =
+                TiledInference::new(&plan).with_blend(blend.clone()).with_queue_depth(stop % 2).on_commit(record);
+            let stopped =
+                first.run(&image, &mut [&mut model], vec![Target::new(&sink)], &StopAfter(AtomicU64::new(stop as u64)));
             assert!(stop > 20 || matches!(stopped, Err(TileError::Stopped(_))));
             let rows_done = *rows.lock().unwrap();
             let second = TiledInference::new(&plan).with_blend(blend.clone()).with_rows_done(rows_done);
