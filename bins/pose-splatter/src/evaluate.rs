@@ -25,7 +25,7 @@ pub(crate) fn evaluate(project: &Project, display: &Display) -> Result<String, B
     let (mut all, mut pictures) = (Vec::new(), Vec::new());
     for frame in test.clone() {
         display.check()?;
-        let (metrics, renderings) = evaluate_frame(&model, &recording, frame)?;
+        let (metrics, renderings) = evaluate_frame(model.as_ref(), &recording, frame)?;
         all.push(metrics);
         if (frame - test.start).is_multiple_of(step) {
             let views = recording.store.read(frame)?;

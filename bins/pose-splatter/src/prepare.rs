@@ -9,15 +9,20 @@ use volkit_bench::Display;
 use volkit_core::{BoxError, DType, Progress as _, Region, VolumeMeta, VolumeSink, VoxelsRef};
 use volkit_io::{ZarrArray, ZarrSpec, write_atomically};
 use volkit_pose::{
-    CarveGrid, Carver, CropFinder, FrameKind, Moments, Preparation, PrepareConfig, Split, Track, TrackConfig,
-    ViewStore, ViewVideos, WorldFrame, track_frame, up_from_lines, up_from_rig,
+    CarveGrid, Carver, CropFinder, FrameKind, MaskSource, Preparation, PrepareConfig, Split, Track, ViewStore,
+    ViewVideos, WorldFrame, up_from_lines, up_from_rig,
 };
 
 use crate::project::{Crop, Project, World};
-use crate::{truth, videos};
+use crate::{background, videos};
 
 /// Most frames that the crop is found from.
 const MOST_CROP_FRAMES: usize = 5000;
+
+/// Frames that a configured crop is checked with.
+const CHECKED_FRAMES: usize = 16;
+/// Least share of the hull's points that a configured crop must hold.
+const LEAST_SHARE: f64 = 0.5;
 
 /// Calibration and up direction.
 pub(crate) fn world(project: &Project) -> Result<String, BoxError> {
@@ -26,11 +31,12 @@ pub(crate) fn world(project: &Project) -> Result<String, BoxError> {
         Some(lines) => (up_from_lines(&rig, &lines)?, "vertical lines"),
         None => (up_from_rig(&rig)?, "the rig"),
     };
+    let published = WorldFrame::reference(&rig, (origin != "the rig").then_some(up))?;
     let frame = match project.config.frame {
         FrameKind::Upright => WorldFrame::upright(&rig, up)?,
-        FrameKind::Reference => WorldFrame::reference(&rig, (origin != "the rig").then_some(up))?,
+        FrameKind::Reference => published,
     };
-    project.write_json("world.json", &World { up, frame })?;
+    project.write_json("world.json", &World { up, frame, per_published: frame.scale / published.scale })?;
     let [x, y, z] = up;
     Ok(format!("up ({x:.4}, {y:.4}, {z:.4}) from {origin}, 1 unit = {:.6} of the calibration", 1.0 / frame.scale))
 }
@@ -92,10 +98,16 @@ pub(crate) fn images(project: &Project, key: &str, display: &Display) -> Result<
     let spec = ZarrSpec::new(shape, DType::U8).with_chunk([1, rig.len(), height, width, 4]);
     let array = ZarrArray::create_or_open(&path, &spec)?;
     let sink = ZarrFrames { array, meta: ViewStore::meta(config.size(), rig.len(), config.n_kept)? };
-    let open = |(colour, mask): (&String, &String)| -> Result<ViewVideos, BoxError> {
-        Ok(ViewVideos { colour: videos::open(&project.video(colour))?, mask: videos::open(&project.video(mask))? })
+    let masks = if c.mask_video_fns.is_empty() {
+        background::masks(project, n_frames, display)?
+    } else {
+        let open = |name: &String| Ok::<_, BoxError>(MaskSource::Video(videos::open(&project.video(name))?));
+        c.mask_video_fns.iter().map(open).collect::<Result<Vec<_>, _>>()?
     };
-    let mut videos = c.video_fns.iter().zip(&c.mask_video_fns).map(open).collect::<Result<Vec<_>, _>>()?;
+    let open = |(name, mask): (&String, MaskSource)| {
+        Ok::<_, BoxError>(ViewVideos { colour: videos::open(&project.video(name))?, mask })
+    };
+    let mut videos = c.video_fns.iter().zip(masks).map(open).collect::<Result<Vec<_>, _>>()?;
     let job = Preparation {
         videos: &mut videos,
         rig: &rig,
@@ -130,70 +142,47 @@ fn count_frames(project: &Project) -> Result<usize, BoxError> {
     }
 }
 
-/// Centre and heading of each frame.
-pub(crate) fn track(project: &Project, display: &Display) -> Result<String, BoxError> {
-    let c = &project.config;
-    let (store, rig) = (project.store()?, project.placed_rig()?);
-    let config = TrackConfig {
-        edge: c.ell_tracking,
-        grid_size: c.grid_size,
-        observed: c.observed(),
-        rules: project.rules(),
-        threads: Arc::clone(&project.threads),
-    };
-    display.begin("track", store.n_frames() as u64);
-    let mut moments: Vec<Option<Moments>> = Vec::new();
-    for frame in 0..store.n_frames() {
-        display.check()?;
-        moments.push(track_frame(&rig, &store.read(frame)?, &config)?);
-        display.advance(1);
-    }
-    let track = Track::new(&moments)?;
-    project.write_json("track.json", &track)?;
-    let world: World = project.read_json("world.json")?;
-    write_table(project, &world, &track)?;
-    let truth = truth::compare(project, &world, &track)?.map_or(String::new(), |truth| format!("; {truth}"));
-    Ok(format!("{} frames, {} without a hull{truth}", moments.len(), track.missing.len()))
-}
-
-/// Centre in the units of the calibration, heading, speed.
-fn write_table(project: &Project, world: &World, track: &Track) -> Result<(), BoxError> {
-    let places: Vec<[f64; 3]> = track.centres.iter().map(|centre| world.frame.to_rig(*centre)).collect();
-    let frame_secs = project.config.frame_jump as f64 / project.config.fps;
-    Ok(write_atomically(project.file("track.csv"), |out| {
-        writeln!(out, "frame,x,y,z,heading_rad,speed_per_s,missing")?;
-        for (i, [x, y, z]) in places.iter().enumerate() {
-            let before = places[i.saturating_sub(1)];
-            let step = [x - before[0], y - before[1], z - before[2]].iter().map(|d| d * d).sum::<f64>().sqrt();
-            let (angle, missing) = (track.angles[i], u8::from(track.missing.contains(&i)));
-            let frame = i * project.config.frame_jump;
-            writeln!(out, "{frame},{x:.4},{y:.4},{z:.4},{angle:.5},{:.4},{missing}", step / frame_secs)?;
-        }
-        Ok(())
-    })?)
-}
-
 /// The part of the grid that the animal ever reaches.
 pub(crate) fn crop(project: &Project, display: &Display) -> Result<String, BoxError> {
     let c = &project.config;
-    if let Some(volume_idx) = c.volume_idx {
-        project.write_json("crop.json", &Crop { volume_idx })?;
-        return Ok(format!("{volume_idx:?} as configured"));
-    }
-    let (store, rig) = (project.store()?, project.placed_rig()?);
+    let finder = crop_finder(project, display)?;
+    let n = finder.n_frames();
+    let (volume_idx, outcome) = match c.volume_idx {
+        Some(crop) => {
+            let share = finder.share(crop);
+            if share < LEAST_SHARE {
+                let found = finder.find(finder.threshold());
+                let why = format!("it holds {:.0} % of the hull's points; {found:?} holds them all", 100.0 * share);
+                return Err(format!("volume_idx = {crop:?}: the crop misses the animal: {why}").into());
+            }
+            (crop, format!("{crop:?} as configured, {:.1} % of the hull's points", 100.0 * share))
+        }
+        None => {
+            let found = finder.find(finder.threshold());
+            CarveGrid::new(c.ell, c.grid_size).with_crop(found)?;
+            (found, format!("{found:?} from {n} frames"))
+        }
+    };
+    project.write_json("crop.json", &Crop { volume_idx })?;
+    Ok(outcome)
+}
+
+/// Hulls of the training frames on the whole grid; of some of them where the crop is given.
+fn crop_finder(project: &Project, display: &Display) -> Result<CropFinder, BoxError> {
+    let c = &project.config;
+    let (store, rig) = (project.store()?, project.stored_rig()?);
     let track: Track = project.read_json("track.json")?;
     let carver = Carver::new(&rig, &c.observed(), project.rules(), Arc::clone(&project.threads))?;
-    let grid = CarveGrid::new(c.ell, c.grid_size);
-    let n = Split::of(store.n_frames()).train.len().clamp(1, MOST_CROP_FRAMES);
+    let grid = CarveGrid::new(project.edges()?[0], c.grid_size);
+    let n = Split::of(store.n_frames()).train.len().max(1);
+    let most = if c.volume_idx.is_some() { CHECKED_FRAMES } else { MOST_CROP_FRAMES };
+    let frames: Vec<usize> = (0..n).step_by(n.div_ceil(most)).collect();
     let mut finder = CropFinder::new(c.grid_size);
-    display.begin("crop", n as u64);
-    for frame in 0..n {
+    display.begin("crop", frames.len() as u64);
+    for frame in frames {
         display.check()?;
         finder.add(&carver.hull(&store.read(frame)?, &grid, &track.pose(frame))?)?;
         display.advance(1);
     }
-    let volume_idx = finder.find(finder.threshold());
-    CarveGrid::new(c.ell, c.grid_size).with_crop(volume_idx)?;
-    project.write_json("crop.json", &Crop { volume_idx })?;
-    Ok(format!("{volume_idx:?} from {n} frames"))
+    Ok(finder)
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use volkit_core::{Array, BoxError, DType, MemoryStore, Voxels};
-use volkit_io::{Hdf5Backend, Hdf5Kind, Limits, ReadOptions, open, open_hdf5, walk_hdf5, write_atomically};
+use volkit_core::{Array, ArrayStore as _, BoxError, DType, MemoryStore, Voxels, natural_order};
+use volkit_io::{Hdf5Backend, Hdf5Kind, Limits, NpzStore, ReadOptions, open, open_hdf5, walk_hdf5, write_atomically};
 use volkit_kernels::Threads;
 use volkit_pose::{
-    CarveGrid, CarveRules, FrameKind, ProjectConfig, Recording, Rig, Track, UpLine, ViewStore, WorldFrame,
+    CarveGrid, CarveRules, EdgeUnit, FrameKind, ProjectConfig, Recording, Rig, Track, UpLine, ViewStore, WorldFrame,
 };
 
 /// A project.
@@ -27,6 +27,8 @@ pub(crate) struct World {
     /// Up in the world of the calibration.
     pub(crate) up: [f64; 3],
     pub(crate) frame: WorldFrame,
+    /// Units of the frame in one of the published frame.
+    pub(crate) per_published: f64,
 }
 
 /// What the step `crop` finds out.
@@ -78,11 +80,17 @@ impl Project {
     pub(crate) fn rig(&self) -> Result<Rig, BoxError> {
         let path = self.file(&self.config.camera_fn);
         let what = path.display().to_string();
-        let rig = if path.extension().is_some_and(|suffix| suffix == "json") {
-            let text = fs::read_to_string(&path).map_err(|error| format!("{what}: {error}"))?;
-            Rig::from_json(&text, &what)?
-        } else {
-            Rig::from_store(&hdf5_arrays(&path)?, &what)?
+        let failed = |error: std::io::Error| format!("{what}: {error}");
+        let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let rig = match suffix.as_str() {
+            "json" => Rig::from_json(&fs::read_to_string(&path).map_err(failed)?, &what)?,
+            "mat" => Rig::from_dannce(&[(what.clone(), fs::read(&path).map_err(failed)?)])?,
+            _ if path.join("cameras.txt").exists() => {
+                let text = |name: &str| fs::read_to_string(path.join(name)).map_err(|e| format!("{what}/{name}: {e}"));
+                Rig::from_colmap(&text("cameras.txt")?, &text("images.txt")?)?
+            }
+            _ if path.is_dir() => Rig::from_dannce(&mat_files(&path)?)?,
+            _ => Rig::from_store(&hdf5_arrays(&path)?, &what)?,
         };
         if rig.len() != self.config.video_fns.len() {
             let (cameras, videos) = (rig.len(), self.config.video_fns.len());
@@ -94,13 +102,35 @@ impl Project {
     /// Vertical lines, where the project has any.
     pub(crate) fn lines(&self) -> Result<Option<Vec<UpLine>>, BoxError> {
         let name = &self.config.vertical_lines_fn;
-        if self.file(name).exists() { self.read_json(name).map(Some) } else { Ok(None) }
+        let path = self.file(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        if path.extension().is_some_and(|suffix| suffix == "npz") {
+            return published_lines(&path).map(Some);
+        }
+        self.read_json(name).map(Some)
+    }
+
+    /// The rig of pictures that are `downsample` times smaller than the videos, in the frame of the world.
+    pub(crate) fn placed_rig(&self, downsample: usize) -> Result<Rig, BoxError> {
+        let world: World = self.read_json("world.json")?;
+        Ok(world.frame.place(&self.rig()?.pinholes().subsampled(downsample)))
     }
 
     /// The rig of the stored pictures, in the frame of the world.
-    pub(crate) fn placed_rig(&self) -> Result<Rig, BoxError> {
+    pub(crate) fn stored_rig(&self) -> Result<Rig, BoxError> {
+        self.placed_rig(self.config.image_downsample)
+    }
+
+    /// Edges of the cubes that are reconstructed and searched, in the frame of the world.
+    pub(crate) fn edges(&self) -> Result<[f64; 2], BoxError> {
+        let edges = [self.config.ell, self.config.ell_tracking];
+        if self.config.ell_unit == EdgeUnit::Frame {
+            return Ok(edges);
+        }
         let world: World = self.read_json("world.json")?;
-        Ok(world.frame.place(&self.rig()?.pinholes().subsampled(self.config.image_downsample)))
+        Ok(edges.map(|edge| edge * world.per_published))
     }
 
     pub(crate) fn store(&self) -> Result<ViewStore, BoxError> {
@@ -111,15 +141,20 @@ impl Project {
         if self.config.frame == FrameKind::Reference { CarveRules::Reference } else { CarveRules::Strict }
     }
 
+    /// The points that are carved.
+    pub(crate) fn grid(&self) -> Result<CarveGrid, BoxError> {
+        let crop: Crop = self.read_json("crop.json")?;
+        Ok(CarveGrid::new(self.edges()?[0], self.config.grid_size).with_crop(crop.volume_idx)?)
+    }
+
     /// All that training and evaluation need.
     pub(crate) fn recording(&self) -> Result<Recording, BoxError> {
-        let crop: Crop = self.read_json("crop.json")?;
         let track: Track = self.read_json("track.json")?;
         let recording = Recording {
             store: self.store()?,
-            rig: self.placed_rig()?,
+            rig: self.stored_rig()?,
             track,
-            grid: CarveGrid::new(self.config.ell, self.config.grid_size).with_crop(crop.volume_idx)?,
+            grid: self.grid()?,
             held_out: self.config.holdout_views.clone(),
             rules: self.rules(),
             colours: self.config.colours(),
@@ -128,6 +163,58 @@ impl Project {
         recording.validate()?;
         Ok(recording)
     }
+}
+
+/// Centres and headings of the published program: `centers` `[N, 3]`, `angles` `[N]`, `covs` `[N, 3, 3]`.
+pub(crate) fn published_track(path: &Path) -> Result<Track, BoxError> {
+    let store = NpzStore::open(path)?;
+    let numbers = |name: &str| Ok::<_, BoxError>(store.get(name)?.to_real::<f64>()?);
+    let (centres, angles, covariances) = (numbers("centers")?, numbers("angles")?, numbers("covs")?);
+    let n = angles.len();
+    if [centres.len(), covariances.len()] != [3 * n, 9 * n] {
+        let lengths = format!("{} numbers of centers, {} of covs for {n} angles", centres.len(), covariances.len());
+        return Err(format!("{}: {lengths}", path.display()).into());
+    }
+    let matrices = covariances.as_chunks::<9>().0.iter();
+    let matrix = |m: &[f64; 9]| [[m[0], m[1], m[2]], [m[3], m[4], m[5]], [m[6], m[7], m[8]]];
+    Ok(Track {
+        centres: centres.as_chunks::<3>().0.to_vec(),
+        angles,
+        covariances: matrices.map(matrix).collect(),
+        missing: Vec::new(),
+    })
+}
+
+/// Names and contents of the MATLAB files of a folder, in the order of the numbers in their names.
+fn mat_files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, BoxError> {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+        let name = entry.map_err(|error| failed(folder, error))?.file_name().to_string_lossy().into_owned();
+        if name.to_lowercase().ends_with(".mat") {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Err(format!("{}: no .mat files, and no cameras.txt", folder.display()).into());
+    }
+    names.sort_by(|a, b| natural_order(a, b));
+    let read = |path: PathBuf| Ok((path.display().to_string(), fs::read(&path).map_err(|error| failed(&path, error))?));
+    names.into_iter().map(|name| read(folder.join(name))).collect()
+}
+
+/// Lines that were clicked in the published program: `img_nums` `[L]`, `lines` `[L, 2, 2]`, the lower end first.
+fn published_lines(path: &Path) -> Result<Vec<UpLine>, BoxError> {
+    let store = NpzStore::open(path)?;
+    let numbers = |name: &str| Ok::<_, BoxError>(store.get(name)?.to_real::<f64>()?);
+    let (cameras, ends) = (numbers("img_nums")?, numbers("lines")?);
+    if cameras.is_empty() || ends.len() != 4 * cameras.len() {
+        let (n, m) = (cameras.len(), ends.len());
+        return Err(format!("{}: {n} img_nums and {m} numbers of lines: four for each", path.display()).into());
+    }
+    let line =
+        |(camera, e): (&f64, &[f64])| UpLine { camera: *camera as usize, bottom: [e[0], e[1]], top: [e[2], e[3]] };
+    Ok(cameras.iter().zip(ends.chunks_exact(4)).map(line).collect())
 }
 
 /// All data sets of numbers of an HDF5 file, as `f64`.

@@ -11,7 +11,7 @@ use volkit_core::{BoxError, Progress as _};
 
 use crate::args::Step;
 use crate::project::Project;
-use crate::{evaluate, prepare, render, stamp, train};
+use crate::{evaluate, prepare, render, stamp, track, train};
 
 /// What a run did.
 #[derive(Debug, Default, Serialize)]
@@ -63,9 +63,9 @@ pub(crate) fn run(
             let outcome = match step {
                 Step::World => prepare::world(&project),
                 Step::Images => prepare::images(&project, key, display),
-                Step::Track => prepare::track(&project, display),
+                Step::Track => track::track(&project, display),
                 Step::Crop => prepare::crop(&project, display),
-                Step::Train => train::train(&project, key, display),
+                Step::Train => train::train(&project, display),
                 Step::Evaluate => evaluate::evaluate(&project, display),
                 Step::Render => render::turntable(&project, display),
                 Step::Export => render::export(&project, display),

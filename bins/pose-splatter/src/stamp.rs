@@ -7,31 +7,51 @@ use std::time::UNIX_EPOCH;
 use serde_json::{Value, json};
 use volkit_core::BoxError;
 use volkit_io::{sha256, write_atomically};
+use volkit_pose::{Compat, ProjectConfig};
 
 use crate::args::Step;
 use crate::project::Project;
 
 /// Changes when a step computes something else from the same inputs.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Hashes of the inputs of each step, in order; each includes that of the steps that it builds on.
 pub(crate) fn keys(project: &Project) -> Result<Vec<(Step, String)>, BoxError> {
-    let c = &project.config;
+    keys_of(project, &project.config)
+}
+
+/// Hash of what a training goes on from, whatever the number of its epochs: a finished one can be given more.
+pub(crate) fn training_key(project: &Project) -> Result<String, BoxError> {
+    let config = ProjectConfig { epochs: 0, ..project.config.clone() };
+    let keys = keys_of(project, &config)?;
+    Ok(keys.into_iter().find(|(step, _)| *step == Step::Train).map(|(_, key)| key).unwrap_or_default())
+}
+
+fn keys_of(project: &Project, c: &ProjectConfig) -> Result<Vec<(Step, String)>, BoxError> {
     let mut files: Vec<PathBuf> = c.video_fns.iter().chain(&c.mask_video_fns).map(|name| project.video(name)).collect();
     files.sort();
     let videos = files.iter().map(|path| facts(path)).collect::<Result<Vec<_>, _>>()?;
-    let calibration =
-        [&c.camera_fn, &c.vertical_lines_fn].map(|name| fs::read(project.file(name)).map(|b| sha256(&b)).ok());
+    let calibration = [&c.camera_fn, &c.vertical_lines_fn].map(|name| {
+        let path = project.file(name);
+        if path.is_dir() { facts(&path).ok() } else { fs::read(path).map(|bytes| json!(sha256(&bytes))).ok() }
+    });
     let mut keys: Vec<(Step, String)> = Vec::new();
     for step in Step::ALL {
         let own = match step {
             Step::World => json!([calibration, c.frame]),
             Step::Images => {
                 let size = [c.image_width, c.image_height, c.image_downsample, c.frame_jump];
-                json!([videos, size, c.sampling, calibration[0], c.video_fns, c.mask_video_fns])
+                json!([videos, size, c.sampling, calibration[0], c.video_fns, c.mask_video_fns, c.mask_threshold])
             }
-            Step::Track => json!([c.ell_tracking, c.grid_size, c.holdout_views]),
+            Step::Track if c.compat == Compat::Reference => {
+                let published = fs::read(project.file(&c.center_rotation_fn)).map(|bytes| sha256(&bytes)).ok();
+                json!([c.ell_tracking, c.ell_unit, c.grid_size, c.holdout_views, published])
+            }
+            Step::Track => json!([c.ell_tracking, c.ell_unit, c.grid_size, c.holdout_views]),
             Step::Crop => json!([c.ell, c.grid_size, c.volume_idx]),
+            Step::Train if c.compat == Compat::Reference => {
+                json!([facts(&project.file(&c.model_fn))?, c.volume_fill_color])
+            }
             Step::Train => json!([c.volume_fill_color, c.training(), c.seed]),
             Step::Evaluate | Step::Render | Step::Export => json!([c.fps]),
         };

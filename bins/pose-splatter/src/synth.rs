@@ -89,7 +89,8 @@ pub(crate) fn run(args: &SynthArgs, threads: usize, display: &Display) -> Result
         folders.iter().try_for_each(fs::create_dir_all)?;
         Ok(folders)
     };
-    let (colours, masks) = (folders("videos_undist")?, folders("masks")?);
+    let colours = folders("videos_undist")?;
+    let masks = if args.no_masks { Vec::new() } else { folders("masks")? };
     display.begin("render views", (plan.n_frames * cameras.len()) as u64);
     let mut outcomes: Vec<Result<(), BoxError>> = (0..plan.n_frames).map(|_| Ok(())).collect();
     let mut frames: Vec<_> = outcomes.iter_mut().enumerate().collect();
@@ -100,7 +101,9 @@ pub(crate) fn run(args: &SynthArgs, threads: usize, display: &Display) -> Result
             let mut view = animal.render(camera, frame as f64 / plan.fps, frame as u64)?;
             spoil(&mut view, camera, args, [frame, k]);
             write_picture(&colours[k].join(format!("{frame:05}.png")), plan.size, &view.colour)?;
-            write_picture(&masks[k].join(format!("{frame:05}.png")), plan.size, &view.mask)?;
+            if let Some(folder) = masks.get(k) {
+                write_picture(&folder.join(format!("{frame:05}.png")), plan.size, &view.mask)?;
+            }
             display.advance(1);
             Ok(())
         });
@@ -116,11 +119,10 @@ pub(crate) fn run(args: &SynthArgs, threads: usize, display: &Display) -> Result
 
 fn write_config(path: &Path, args: &SynthArgs, plan: &Plan, n_cameras: usize) -> Result<(), BoxError> {
     let names = |kind: &str| (0..n_cameras).map(|k| format!("{kind}/{k}")).collect::<Vec<_>>();
-    let config = json!({
+    let mut config = json!({
         "data_directory": "data",
         "project_directory": "project",
         "video_fns": names("videos_undist"),
-        "mask_video_fns": names("masks"),
         "holdout_views": [n_cameras - 1, 1],
         "camera_fn": "camera_params.h5",
         "vertical_lines_fn": "vertical_lines.json",
@@ -138,7 +140,6 @@ fn write_config(path: &Path, args: &SynthArgs, plan: &Plan, n_cameras: usize) ->
         "ell": plan.ell,
         "ell_tracking": plan.ell,
         "grid_size": plan.grid_size,
-        "volume_idx": plan.crop,
         "volume_fill_color": 0.38,
         "img_lambda": 0.5,
         "ssim_lambda": 0.0,
@@ -148,6 +149,12 @@ fn write_config(path: &Path, args: &SynthArgs, plan: &Plan, n_cameras: usize) ->
         "view_dropout": 0.25,
         "seed": 0
     });
+    if !args.find_crop {
+        config["volume_idx"] = json!(plan.crop);
+    }
+    if !args.no_masks {
+        config["mask_video_fns"] = json!(names("masks"));
+    }
     let text = serde_json::to_string_pretty(&config)?;
     Ok(write_atomically(path, |out| writeln!(out, "{text}"))?)
 }

@@ -1,13 +1,13 @@
 //! Files of a synthetic recording: pictures, calibration, truth.
 
-use std::fs::File;
-use std::io::BufWriter;
+use std::fs;
 use std::path::Path;
 
 use volkit_bench::{AnimalCamera, AnimalPhantom, Random};
 use volkit_core::{ArrayStore as _, BoxError, DType, Voxels};
 use volkit_io::{Hdf5Backend, Hdf5Layout, Hdf5Writer, WriteOptions, create_hdf5};
 use volkit_pose::{Rig, RigCamera};
+use volkit_splat::encode_png;
 
 /// Farthest that a random motion moves the world along an axis, in millimetres.
 const MOST_SHIFT_MM: f64 = 500.0;
@@ -65,15 +65,9 @@ impl Motion {
     }
 }
 
-/// Writes a grey or colour picture as PNG.
-pub(crate) fn write_picture(path: &Path, [width, height]: [usize; 2], pixels: &[u8]) -> Result<(), BoxError> {
-    let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width as u32, height as u32);
-    encoder.set_color(if pixels.len() == width * height { png::ColorType::Grayscale } else { png::ColorType::Rgb });
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    Ok(writer.finish()?)
+/// Writes a picture of bytes, grey or colours.
+pub(crate) fn write_picture(path: &Path, size: [usize; 2], pixels: &[u8]) -> Result<(), BoxError> {
+    Ok(fs::write(path, encode_png(size, pixels)?)?)
 }
 
 /// Writes the calibration as the published program reads it.

@@ -3,6 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use volkit_core::{ArrayStore as _, BoxError};
+use volkit_io::write_atomically;
 use volkit_pose::Track;
 
 use crate::project::{Project, World, hdf5_arrays};
@@ -10,7 +11,7 @@ use crate::project::{Project, World, hdf5_arrays};
 /// The part whose axes are those of the body.
 const BELLY: usize = 2;
 
-/// How far centres and headings are from the truth; none where the project has none.
+/// How far up, centres and headings are from the truth, also as `truth.csv`; none where the project has none.
 pub(crate) fn compare(project: &Project, world: &World, track: &Track) -> Result<Option<String>, BoxError> {
     let path = project.file("truth.h5");
     if !path.exists() {
@@ -36,7 +37,16 @@ pub(crate) fn compare(project: &Project, world: &World, track: &Track) -> Result
         let [x, y, _] = world.frame.rotation.map(|row| row[0] * ahead[0] + row[1] * ahead[1] + row[2] * ahead[2]);
         angles.push(((angle - y.atan2(x) + PI).rem_euclid(TAU) - PI).abs().to_degrees());
     }
+    let up = store.get("up")?.to_real::<f64>()?;
+    let cosine: f64 = up.iter().zip(world.up).map(|(a, b)| a * b).sum();
+    let tilt = cosine.clamp(-1.0, 1.0).acos().to_degrees();
     let [(distance, farthest), (turn, most)] = [distances, angles].map(spread);
+    write_atomically(project.file("truth.csv"), |out| {
+        writeln!(out, "measure,median,largest")?;
+        writeln!(out, "up_deg,{tilt:.6},{tilt:.6}")?;
+        writeln!(out, "centre,{distance:.6},{farthest:.6}")?;
+        writeln!(out, "heading_deg,{turn:.6},{most:.6}")
+    })?;
     Ok(Some(format!(
         "centres {distance:.2} off the truth (at most {farthest:.2}), headings {turn:.2} degrees (at most {most:.2})"
     )))

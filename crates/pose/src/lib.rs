@@ -12,10 +12,12 @@
 mod carve;
 mod error;
 mod frames;
+mod mat;
 mod matrix;
 mod model;
 mod prepare;
 mod project;
+mod quality;
 mod random;
 mod rig;
 mod track;
@@ -25,13 +27,17 @@ pub use carve::{
     CarveGrid, CarveRules, CarvedVolume, Carver, ColourRules, CropFinder, Hull, Level, Pose, find_interval,
 };
 pub use error::PoseError;
-pub use frames::{Frame, FrameSource, Opener, PictureSequence, PixmapStream, Y4mStream, read_png};
-pub use model::{
-    EpochReport, LossParts, LossWeights, MetricsTable, ModelConfig, PoseModel, Recording, Split, TrainConfig, Trainer,
-    UNet3d, UNet3dConfig, ViewMetrics, evaluate_frame, scene_of, view_metrics,
+pub use frames::{
+    Background, Frame, FrameSource, Opener, PictureSequence, PixmapStream, Y4mStream, read_jpeg, read_png,
 };
-pub use prepare::{Preparation, PrepareConfig, Sampling, ViewVideos, prepare};
-pub use project::ProjectConfig;
+pub use mat::{MatValue, read_mat};
+pub use model::{
+    EpochReport, LossParts, LossWeights, MetricsTable, ModelConfig, PoseModel, Recording, ReferenceModel, SceneModel,
+    Split, TrainConfig, Trainer, UNet3d, UNet3dConfig, ViewMetrics, evaluate_frame, scene_of, view_metrics,
+};
+pub use prepare::{MaskSource, Preparation, PrepareConfig, Sampling, ViewVideos, prepare};
+pub use project::{Compat, EdgeUnit, ProjectConfig};
+pub use quality::{MaskQuality, MaskReport};
 pub use rig::{Distortion, FrameKind, Rig, RigCamera, UpLine, WorldFrame, up_from_lines, up_from_rig};
 pub use track::{Moments, Track, TrackConfig, headings, rough_centre, track_frame, triangulate};
 pub use views::{FrameViews, ViewStore};

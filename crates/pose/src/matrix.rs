@@ -84,14 +84,17 @@ pub(crate) fn solve(m: &M3, b: V3) -> Option<V3> {
 }
 
 /// Eigenvalues in ascending order, and the unit eigenvectors beside them, of a symmetric matrix (Jacobi's method).
-pub(crate) fn eigen(m: &M3) -> ([f64; 3], [V3; 3]) {
-    let (mut a, mut vectors) = (*m, IDENTITY);
+pub(crate) fn eigen<const N: usize>(m: &[[f64; N]; N]) -> ([f64; N], [[f64; N]; N]) {
+    let mut a = *m;
+    let mut vectors: [[f64; N]; N] = std::array::from_fn(|r| std::array::from_fn(|c| f64::from(u8::from(r == c))));
+    let pairs = || (0..N).flat_map(|p| (p + 1..N).map(move |q| (p, q)));
     for _ in 0..MOST_SWEEPS {
-        let off = a[0][1].abs() + a[0][2].abs() + a[1][2].abs();
-        if off <= f64::EPSILON * 1e-2 * (a[0][0].abs() + a[1][1].abs() + a[2][2].abs()) {
+        let off: f64 = pairs().map(|(p, q)| a[p][q].abs()).sum();
+        let trace: f64 = (0..N).map(|p| a[p][p].abs()).sum();
+        if off <= f64::EPSILON * 1e-2 * trace {
             break;
         }
-        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
+        for (p, q) in pairs() {
             if a[p][q] == 0.0 {
                 continue;
             }
@@ -99,16 +102,17 @@ pub(crate) fn eigen(m: &M3) -> ([f64; 3], [V3; 3]) {
             let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
             let c = 1.0 / (t * t + 1.0).sqrt();
             let s = t * c;
-            let mut turn = IDENTITY;
-            (turn[p][p], turn[q][q], turn[p][q], turn[q][p]) = (c, c, s, -s);
-            a = product(&transposed(&turn), &product(&a, &turn));
-            vectors = product(&vectors, &turn);
+            for row in a.iter_mut().chain(&mut vectors) {
+                (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+            }
+            let (rp, rq) = (a[p], a[q]);
+            a[p] = std::array::from_fn(|k| c * rp[k] - s * rq[k]);
+            a[q] = std::array::from_fn(|k| s * rp[k] + c * rq[k]);
         }
     }
-    let columns = transposed(&vectors);
-    let mut order = [0, 1, 2];
+    let mut order: [usize; N] = std::array::from_fn(|i| i);
     order.sort_by(|i, j| a[*i][*i].total_cmp(&a[*j][*j]));
-    (order.map(|i| a[i][i]), order.map(|i| columns[i]))
+    (order.map(|i| a[i][i]), order.map(|i| std::array::from_fn(|r| vectors[r][i])))
 }
 
 /// `f` of a symmetric matrix: the same eigenvectors, `f` of the eigenvalues.
@@ -157,6 +161,11 @@ mod tests {
         assert!(values.iter().zip([1.0, 3.0, 5.0]).all(|(a, b)| (a - b).abs() < 1e-12));
         assert!((dot(vectors[1], [1.0, 1.0, 0.0]).abs() - 2f64.sqrt()).abs() < 1e-12);
         assert_eq!(eigen(&[[0.0; 3]; 3]).0, [0.0; 3]);
+        // Two pairs that do not know each other.
+        let four = [[0.0, 2.0, 0.0, 0.0], [2.0, 3.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]];
+        let (values, vectors) = eigen(&four);
+        assert!(values.iter().zip([-1.0, 0.0, 2.0, 4.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{values:?}");
+        assert!((vectors[3][0] / vectors[3][1] - 0.5).abs() < 1e-12 && vectors[3][2].abs() < 1e-12);
         let m = [[4.0, -1.0, 0.3], [-1.0, 3.0, 0.8], [0.3, 0.8, 2.0]];
         let root = of_symmetric(&m, f64::sqrt);
         assert!(close(&product(&root, &root), &m));

@@ -5,7 +5,7 @@ use volkit_core::{BoxError, Progress, VolumeSink};
 use volkit_kernels::Threads;
 
 use crate::PoseError;
-use crate::frames::{Frame, FrameSource};
+use crate::frames::{Background, Frame, FrameSource};
 use crate::rig::{Rig, RigCamera};
 use crate::views::{FrameViews, INSIDE, PIXEL, write};
 
@@ -23,12 +23,37 @@ pub enum Sampling {
     Area,
 }
 
-/// The two videos of a view.
+/// Where the masks of a view come from.
+pub enum MaskSource {
+    /// A video, bright where the animal is.
+    Video(Box<dyn FrameSource>),
+    /// The picture itself: what differs from the background.
+    Background(Background),
+}
+
+impl MaskSource {
+    fn skip(&mut self) -> Result<bool, PoseError> {
+        match self {
+            Self::Video(video) => video.skip(),
+            Self::Background(_) => Ok(true),
+        }
+    }
+
+    /// The mask of the next frame, whose colours are at hand.
+    fn next(&mut self, colour: &Frame, mask: &mut Frame) -> Result<bool, PoseError> {
+        match self {
+            Self::Video(video) => video.next(mask),
+            Self::Background(background) => background.mask(colour, mask).map(|()| true),
+        }
+    }
+}
+
+/// What a view is read from.
 pub struct ViewVideos {
     /// Colours.
     pub colour: Box<dyn FrameSource>,
-    /// Mask: bright where the animal is.
-    pub mask: Box<dyn FrameSource>,
+    /// Masks.
+    pub mask: MaskSource,
 }
 
 /// How [`prepare`] stores frames.
@@ -177,7 +202,7 @@ impl Reader<'_> {
         if !wanted {
             return Ok(true);
         }
-        if !(self.videos.colour.next(&mut self.colour)? && self.videos.mask.next(&mut self.mask)?) {
+        if !(self.videos.colour.next(&mut self.colour)? && self.videos.mask.next(&self.colour, &mut self.mask)?) {
             return Ok(false);
         }
         for (frame, kind) in [(&self.colour, "video"), (&self.mask, "mask video")] {

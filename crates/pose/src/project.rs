@@ -12,8 +12,7 @@ use crate::prepare::Sampling;
 use crate::rig::FrameKind;
 
 /// Keys of the published configurations that have no meaning here.
-const IGNORED: [&str; 12] = [
-    "center_rotation_fn",
+const IGNORED: [&str; 11] = [
     "volume_sum_fn",
     "image_compression_level",
     "volume_compression_level",
@@ -27,6 +26,30 @@ const IGNORED: [&str; 12] = [
     "max_frames",
 ];
 
+/// Whose model a project has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// Ours (default).
+    #[default]
+    Own,
+    /// That of the published program: its frame, carving, colours and Gaussians, with the parameters of one of its
+    /// checkpoints, `.pt` or safetensors. It is not trained.
+    Reference,
+}
+
+/// What the lengths `ell` and `ell_tracking` are measured in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EdgeUnit {
+    /// Units of the frame of the world (default).
+    #[default]
+    Frame,
+    /// Units of the published frame, whatever the frame: what the published configurations mean. It is the largest distance
+    /// of a camera from minus the mean place of the cameras.
+    Published,
+}
+
 /// What `CONFIG.json` says. Keys without a default must be there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProjectConfig {
@@ -36,8 +59,12 @@ pub struct ProjectConfig {
     pub project_directory: String,
     /// Videos, in the order of the cameras.
     pub video_fns: Vec<String>,
-    /// Mask videos.
+    /// Mask videos; where there are none, masks are what differs from the background.
+    #[serde(default)]
     pub mask_video_fns: Vec<String>,
+    /// Least difference from the background of a pixel of the animal, of 255; well above the noise where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_threshold: Option<u8>,
     /// Cameras that are neither input nor target of training.
     #[serde(default)]
     pub holdout_views: Vec<usize>,
@@ -48,6 +75,10 @@ pub struct ProjectConfig {
     /// the rig.
     #[serde(default = "vertical_lines_fn")]
     pub vertical_lines_fn: String,
+    /// Centres and headings of the published program (`.npz`), which are taken as they are with `compat = "reference"` where
+    /// the file is there.
+    #[serde(default = "center_rotation_fn")]
+    pub center_rotation_fn: String,
     /// Pictures, a Zarr array `images.zarr` in this folder.
     #[serde(default = "image_directory")]
     pub image_directory: String,
@@ -74,13 +105,19 @@ pub struct ProjectConfig {
     /// Corrected principal points for each frame; only false is supported.
     #[serde(default)]
     pub adaptive_camera: bool,
-    /// Frame of the world.
+    /// Whose model.
+    #[serde(default)]
+    pub compat: Compat,
+    /// Frame of the world; the published one with `compat = "reference"`.
     #[serde(default)]
     pub frame: FrameKind,
     /// Edge of the cube that is reconstructed, in units of the frame of the world.
     pub ell: f64,
     /// Edge of the cube that is searched.
     pub ell_tracking: f64,
+    /// What both are measured in.
+    #[serde(default)]
+    pub ell_unit: EdgeUnit,
     /// Points along them.
     pub grid_size: usize,
     /// Box of the grid that is kept; found automatically where it is not given.
@@ -121,6 +158,10 @@ fn camera_fn() -> String {
 
 fn vertical_lines_fn() -> String {
     "vertical_lines.json".to_owned()
+}
+
+fn center_rotation_fn() -> String {
+    "center_rotation.npz".to_owned()
 }
 
 fn image_directory() -> String {
@@ -169,7 +210,10 @@ impl ProjectConfig {
     /// # Errors
     /// [`PoseError::Read`] for text of another form and missing keys, [`PoseError::Input`] for values that can not be.
     pub fn from_json(text: &str, what: &str) -> Result<Self, PoseError> {
-        let config: Self = serde_json::from_str(text).map_err(|error| PoseError::read(what, error))?;
+        let mut config: Self = serde_json::from_str(text).map_err(|error| PoseError::read(what, error))?;
+        if config.compat == Compat::Reference {
+            config.frame = FrameKind::Reference;
+        }
         config.validate(what)?;
         Ok(config)
     }
@@ -185,9 +229,9 @@ impl ProjectConfig {
     fn validate(&self, what: &str) -> Result<(), PoseError> {
         let refuse = |key: &str, value: String, why| Err(PoseError::input(what, key, value, why));
         let n = self.video_fns.len();
-        if n < 3 || self.mask_video_fns.len() != n {
+        if n < 3 || ![0, n].contains(&self.mask_video_fns.len()) {
             let value = format!("{n} and {}", self.mask_video_fns.len());
-            return refuse("video_fns, mask_video_fns", value, "as many of each, at least 3");
+            return refuse("video_fns, mask_video_fns", value, "at least 3, and as many masks or none");
         }
         if self.holdout_views.iter().any(|view| *view >= n) || self.observed().len() < 2 {
             let why = "numbers of videos, of which at least two are left";
@@ -218,6 +262,9 @@ impl ProjectConfig {
         }
         if self.adaptive_camera {
             return refuse("adaptive_camera", "true".to_owned(), "false: cameras are taken as calibrated");
+        }
+        if self.compat == Compat::Reference && self.volume_idx.is_none() {
+            return refuse("volume_idx", "none".to_owned(), "the crop of the checkpoint, with compat = reference");
         }
         if !(0.0..=1.0).contains(&self.view_dropout) {
             return refuse("view_dropout", self.view_dropout.to_string(), "0 to 1");
@@ -254,6 +301,9 @@ impl ProjectConfig {
     /// How points are coloured.
     #[must_use]
     pub fn colours(&self) -> ColourRules {
-        ColourRules::default().with_fill(self.volume_fill_color)
+        match self.compat {
+            Compat::Own => ColourRules::default().with_fill(self.volume_fill_color),
+            Compat::Reference => ColourRules::as_published(self.volume_fill_color),
+        }
     }
 }

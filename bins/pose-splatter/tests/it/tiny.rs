@@ -3,30 +3,11 @@
 use std::fs;
 
 use serde_json::Value;
-use volkit_bench::{ProgramFolder, ProgramRun};
+use volkit_bench::ProgramFolder;
 use volkit_core::VoxelsMut;
 use volkit_io::{Hdf5Backend, Limits, open_hdf5};
 
-fn folder() -> ProgramFolder {
-    ProgramFolder::new(env!("CARGO_BIN_EXE_pose-splatter")).unwrap()
-}
-
-fn run(folder: &ProgramFolder, arguments: &str) -> ProgramRun {
-    ProgramRun::of(&mut folder.command(arguments)).unwrap()
-}
-
-fn json(folder: &ProgramFolder, name: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(folder.path(name)).unwrap()).unwrap()
-}
-
-/// Changes keys of a configuration.
-fn configure(folder: &ProgramFolder, name: &str, changes: &[(&str, Value)]) {
-    let mut config = json(folder, name);
-    for (key, value) in changes {
-        config[*key] = value.clone();
-    }
-    fs::write(folder.path(name), config.to_string()).unwrap();
-}
+use crate::program::{configure, folder, json, run};
 
 fn numbers(folder: &ProgramFolder, name: &str) -> Vec<f64> {
     let file = open_hdf5(folder.path("out/project/truth.h5"), Hdf5Backend::Auto, &Limits::default()).unwrap();
@@ -40,11 +21,8 @@ fn numbers(folder: &ProgramFolder, name: &str) -> Vec<f64> {
 #[test]
 fn a_recording_becomes_pictures_and_a_second_run_does_nothing() {
     let folder = folder();
-    run(&folder, "synth out --preset tiny --tilt-seed 3 --epochs 2 --quiet").succeeded().unwrap();
-    // The crop is to be found, and everything before training is one command.
-    let mut config = json(&folder, "out/config.json");
-    config.as_object_mut().unwrap().remove("volume_idx");
-    fs::write(folder.path("out/config.json"), config.to_string()).unwrap();
+    run(&folder, "synth out --preset tiny --tilt-seed 3 --epochs 2 --find-crop --quiet").succeeded().unwrap();
+    // Everything before training is one command.
     let report = run(&folder, "prepare out/config.json").succeeded().unwrap();
     assert!(report.stdout.contains("12 frames of 6 views, 64 x 48; 0 were there"), "{}", report.stdout);
 

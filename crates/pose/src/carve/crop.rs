@@ -59,6 +59,19 @@ impl CropFinder {
         profiles
     }
 
+    /// Which share of all points of frames a box of the grid holds; 1 where there are none.
+    #[must_use]
+    pub fn share(&self, crop: [[usize; 2]; 3]) -> f64 {
+        let n = self.size;
+        let is_inside = |index: usize| {
+            let at = [index / (n * n), index / n % n, index % n];
+            at.into_iter().zip(crop).all(|(i, [first, end])| i >= first && i < end)
+        };
+        let inside = self.sums.iter().enumerate().filter(|(index, _)| is_inside(*index));
+        let (inside, all): (u64, u64) = (inside.map(|(_, sum)| sum).sum(), self.sums.iter().sum());
+        if all == 0 { 1.0 } else { inside as f64 / all as f64 }
+    }
+
     /// What [`CropFinder::find`] should be asked for: a point in one of a hundred frames, and one of ten thousand of all
     /// points; a plane with less is noise.
     #[must_use]

@@ -1,11 +1,14 @@
 //! Pictures in files of their own, as a video.
 
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead as _, BufReader, Read, Seek};
 
 use volkit_core::BoxError;
 
-use super::{Frame, FrameSource, read_png};
+use super::{Frame, FrameSource, read_jpeg, read_png};
 use crate::PoseError;
+
+/// How JPEG files begin.
+const JPEG: [u8; 2] = [0xff, 0xd8];
 
 /// What a picture's bytes are read from.
 pub trait Picture: Read + Seek + Send {}
@@ -15,7 +18,7 @@ impl<T: Read + Seek + Send> Picture for T {}
 /// Opens picture `i` and names it.
 pub type Opener = Box<dyn FnMut(usize) -> Result<(String, Box<dyn Picture>), BoxError> + Send>;
 
-/// A sequence of PNG pictures. Those that are skipped are not opened.
+/// A sequence of PNG or JPEG pictures, told apart by how they begin. Those that are skipped are not opened.
 pub struct PictureSequence {
     opener: Opener,
     n: usize,
@@ -38,7 +41,13 @@ impl FrameSource for PictureSequence {
         }
         let (name, input) =
             (self.opener)(self.at).map_err(|error| PoseError::read(format!("picture {}", self.at), error))?;
-        read_png(BufReader::new(input), &name, frame)?;
+        let mut input = BufReader::new(input);
+        let is_jpeg = input.fill_buf().map_err(|error| PoseError::read(&name, error))?.starts_with(&JPEG);
+        if is_jpeg {
+            read_jpeg(input, &name, frame)?;
+        } else {
+            read_png(input, &name, frame)?;
+        }
         let size = [frame.width, frame.height];
         let wanted = *self.size.get_or_insert(size);
         if size != wanted {

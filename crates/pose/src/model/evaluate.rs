@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use volkit_splat::{CpuRasterizer, Gaussians, Rasterizer as _, RenderConfig, Rendering};
 
-use super::{PoseModel, Recording, ViewMetrics, scene_of, view_metrics};
+use super::{Recording, SceneModel, ViewMetrics, view_metrics};
 use crate::PoseError;
 use crate::views::FrameViews;
 
@@ -19,10 +19,10 @@ impl Recording {
     /// The Gaussians that a model gives a frame, from the views that are not held out.
     ///
     /// # Errors
-    /// Those of [`Recording::carve`] and [`PoseModel::forward`].
-    pub fn scene(&self, model: &PoseModel, frame: usize, views: &FrameViews) -> Result<Gaussians, PoseError> {
+    /// Those of [`Recording::carve`] and [`SceneModel::scene`].
+    pub fn scene(&self, model: &dyn SceneModel, frame: usize, views: &FrameViews) -> Result<Gaussians, PoseError> {
         let volume = self.carve(frame, views, &self.observed())?;
-        scene_of(&model.forward(&volume, &self.grid, &self.track.pose(frame), false)?)
+        model.scene(&volume, &self.grid, &self.track.pose(frame))
     }
 }
 
@@ -31,17 +31,17 @@ impl Recording {
 /// # Errors
 /// Those of the store, the model and the rasterizer.
 pub fn evaluate_frame(
-    model: &PoseModel,
+    model: &dyn SceneModel,
     recording: &Recording,
     frame: usize,
 ) -> Result<(Vec<ViewMetrics>, Vec<Rendering>), PoseError> {
     let views = recording.store.read(frame)?;
     let scene = recording.scene(model, frame, &views)?;
     let mut rasterizer = CpuRasterizer::new(Arc::clone(&recording.threads))?;
-    let (mut metrics, mut renderings) = (Vec::new(), Vec::new());
+    let (config, mut metrics, mut renderings) = (model.render_config(), Vec::new(), Vec::new());
     for (view, camera) in recording.rig.cameras().iter().enumerate() {
         let mut rendering = Rendering::default();
-        rasterizer.forward(&scene.as_slices(), &camera.to_splat(views.size)?, &over_white(), &mut rendering)?;
+        rasterizer.forward(&scene.as_slices(), &camera.to_splat(views.size)?, &config, &mut rendering)?;
         metrics.push(view_metrics(&rendering, &views, view, &recording.threads)?);
         renderings.push(rendering);
     }

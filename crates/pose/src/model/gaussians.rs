@@ -10,7 +10,7 @@ use volkit_core::{Array, ArrayStore, CoreError, MemoryStore, Voxels};
 use volkit_nn3d::relu;
 use volkit_splat::GaussianTensors;
 
-use super::initial::{draw, is_trained, named};
+use super::initial::{draw, fill, is_trained, named};
 use super::{UNet3d, UNet3dConfig};
 use crate::PoseError;
 use crate::carve::{CarveGrid, CarvedVolume, Level, Pose};
@@ -126,15 +126,7 @@ impl PoseModel {
     /// [`PoseError::Read`] for a parameter that is not there or has another shape.
     pub fn from_store(config: ModelConfig, store: &dyn ArrayStore) -> Result<Self, PoseError> {
         let model = Self::new(config)?;
-        for (name, var) in &model.vars {
-            let array = store.get(name).map_err(|error| PoseError::read(name, error))?;
-            if array.shape() != var.dims() {
-                let value = format!("shape {:?}", array.shape());
-                return Err(PoseError::input("model", name, value, "the shape that volume and widths give"));
-            }
-            let values = array.to_real::<f32>().map_err(|error| PoseError::read(name, error))?;
-            var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
-        }
+        fill(&model.vars, store)?;
         Ok(model)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
 use candle_nn::VarMap;
+use volkit_core::ArrayStore;
 
 use crate::PoseError;
 use crate::random::sequence;
@@ -36,6 +37,20 @@ pub(super) fn draw(vars: &BTreeMap<String, Var>, seed: u64) -> Result<(), PoseEr
         let bound = 1.0 / (fan as f64).sqrt();
         let mut random = sequence(&[seed, number as u64]);
         let values: Vec<f32> = (0..var.elem_count()).map(|_| (bound * (2.0 * random.uniform() - 1.0)) as f32).collect();
+        var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
+    }
+    Ok(())
+}
+
+/// Sets all variables to the arrays of their names.
+pub(super) fn fill(vars: &BTreeMap<String, Var>, store: &dyn ArrayStore) -> Result<(), PoseError> {
+    for (name, var) in vars {
+        let array = store.get(name).map_err(|error| PoseError::read(name, error))?;
+        if array.shape() != var.dims() {
+            let value = format!("shape {:?}, wanted {:?}", array.shape(), var.dims());
+            return Err(PoseError::input("model", name, value, "the shape that volume and widths give"));
+        }
+        let values = array.to_real::<f32>().map_err(|error| PoseError::read(name, error))?;
         var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
     }
     Ok(())

@@ -106,7 +106,7 @@ pub struct EpochReport {
     pub valid: Option<ViewMetrics>,
 }
 
-/// Trains a model, and can be stopped and gone on with at any epoch.
+/// Trains a model, and can be stopped and gone on with after any step.
 pub struct Trainer {
     model: PoseModel,
     config: TrainConfig,
@@ -115,6 +115,8 @@ pub struct Trainer {
     values: Vec<Vec<f32>>,
     step: u64,
     history: Vec<EpochReport>,
+    /// What the epoch that is under way has come to, and how many of its steps are done.
+    open: (LossParts, usize),
     rasterizers: Vec<TensorRasterizer>,
 }
 
@@ -128,7 +130,17 @@ impl Trainer {
         let values = trained_values(&model)?;
         let adam = Adam::new(AdamOptions::default().with_learning_rate(config.learning_rate))?;
         let ema = Ema::new(config.ema_decay, &slices(&values))?;
-        Ok(Self { model, config, adam, ema, values, step: 0, history: Vec::new(), rasterizers: Vec::new() })
+        Ok(Self {
+            model,
+            config,
+            adam,
+            ema,
+            values,
+            step: 0,
+            history: Vec::new(),
+            open: Default::default(),
+            rasterizers: Vec::new(),
+        })
     }
 
     /// The model as it is trained; see [`Trainer::with_average`] for the one to use.
@@ -202,11 +214,31 @@ impl Trainer {
         set_values(&self.model, &self.values)
     }
 
+    /// Steps of the epoch that is under way.
+    #[must_use]
+    pub fn open_steps(&self) -> usize {
+        self.open.1
+    }
+
     /// One pass over the training frames in random order, and a validation where it is time for one.
     ///
     /// # Errors
     /// Those of [`Trainer::step`]; [`PoseError::Parameter`] where there are no training frames; [`PoseError::Stopped`].
     pub fn epoch(&mut self, recording: &Recording, progress: &dyn Progress) -> Result<EpochReport, PoseError> {
+        self.epoch_with(recording, progress, &mut |_| Ok(()))
+    }
+
+    /// [`Trainer::epoch`], or what is left of one that was stopped; `after_step` is called after each step, and may keep a
+    /// checkpoint. Going on from it gives the same bits.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::epoch`] and of `after_step`. Steps that were made before stay.
+    pub fn epoch_with(
+        &mut self,
+        recording: &Recording,
+        progress: &dyn Progress,
+        after_step: &mut dyn FnMut(&Self) -> Result<(), PoseError>,
+    ) -> Result<EpochReport, PoseError> {
         let split = Split::of(recording.store.n_frames());
         let mut frames: Vec<usize> = split.train.collect();
         if frames.is_empty() {
@@ -219,16 +251,20 @@ impl Trainer {
         let epoch = self.history.len() as u64 + 1;
         sequence(&[self.config.seed, ORDER, epoch]).shuffle(&mut frames);
         let share = 1.0 / frames.len() as f64;
-        let mut report = EpochReport { epoch, ..EpochReport::default() };
-        for frame in frames {
+        for frame in frames.into_iter().skip(self.open.1) {
             progress.check()?;
-            report.train.add(&self.step(recording, frame)?, share);
+            let parts = self.step(recording, frame)?;
+            self.open.0.add(&parts, share);
+            self.open.1 += 1;
+            after_step(self)?;
             progress.advance(1);
         }
+        let mut report = EpochReport { epoch, train: self.open.0, valid: None };
         if epoch.is_multiple_of(self.config.valid_every.max(1)) || epoch == self.config.epochs {
             report.valid = self.validate(recording, split.valid)?;
         }
         self.history.push(report);
+        self.open = Default::default();
         Ok(report)
     }
 
@@ -270,6 +306,9 @@ impl Trainer {
         checkpoint.set_field("ema_updates", self.ema.updates());
         checkpoint.set_field("history", to_json(&self.history)?);
         checkpoint.set_field("model", to_json(self.model.config())?);
+        checkpoint.set_field("open_steps", self.open.1);
+        let LossParts { iou, l1, ssim, total } = self.open.0;
+        checkpoint.set_array("open", CheckpointArray::F64 { shape: vec![4], values: vec![iou, l1, ssim, total] });
         checkpoint.set_optimizer("adam", &self.adam.state());
         for (name, var) in self.model.variables() {
             let values = var.flatten_all()?.to_vec1::<f32>()?;
@@ -311,6 +350,13 @@ impl Trainer {
         self.adam.restore(checkpoint.optimizer("adam")?)?;
         self.values = trained_values(&self.model)?;
         (self.step, self.history) = (field("step").as_u64().unwrap_or(0), history);
+        self.open = match checkpoint.array("open") {
+            Some(CheckpointArray::F64 { values, .. }) if values.len() == 4 => {
+                let [iou, l1, ssim, total] = [0, 1, 2, 3].map(|i| values[i]);
+                (LossParts { iou, l1, ssim, total }, field("open_steps").as_u64().unwrap_or(0) as usize)
+            }
+            _ => Default::default(),
+        };
         Ok(())
     }
 

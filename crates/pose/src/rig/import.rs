@@ -108,7 +108,7 @@ impl Rig {
     }
 }
 
-fn lens(radial: &[f64], tangential: &[f64]) -> Option<Distortion> {
+pub(super) fn lens(radial: &[f64], tangential: &[f64]) -> Option<Distortion> {
     let at = |values: &[f64], k: usize| values.get(k).copied().unwrap_or(0.0);
     let lens = Distortion { radial: [0, 1, 2].map(|k| at(radial, k)), tangential: [0, 1].map(|k| at(tangential, k)) };
     (lens != Distortion::default()).then_some(lens)

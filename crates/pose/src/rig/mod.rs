@@ -2,9 +2,11 @@
 
 mod camera;
 mod colmap;
+mod dannce;
 mod distortion;
 mod frame;
 mod import;
+mod middlebury;
 mod up;
 
 pub use camera::{Rig, RigCamera};

@@ -1,4 +1,4 @@
-//! Calibrations of COLMAP.
+//! Calibrations of COLMAP and of the Middlebury pictures.
 
 use volkit_pose::Rig;
 
@@ -35,5 +35,21 @@ fn lines_of_another_form_are_refused() {
         ("", ""),
     ] {
         assert!(Rig::from_colmap(cameras, images).is_err(), "{cameras} {images}");
+    }
+}
+
+const PICTURE: &str = "a.png 500 0 320 0 510 240 0 0 1 1 0 0 0 1 0 0 0 1 0.5 -1 4";
+
+#[test]
+fn middlebury_by_hand() {
+    let turned = PICTURE.replace("a.png", "b.png").replace(" 1 0 0 0 1 0 0 0 1 0.5", " 0 0 1 0 1 0 -1 0 0 0.5");
+    let text = format!("2\n{PICTURE}\n\n{turned}  \n");
+    let (names, rig) = Rig::from_middlebury(&text, "par.txt").unwrap();
+    assert_eq!(names, ["a.png", "b.png"]);
+    assert_eq!(rig.cameras()[1].rotation, [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]);
+    assert_eq!(rig.cameras()[0].to_pixel([0.5, 1.0, 0.0]), Some([320.0 + 500.0 / 4.0, 240.0]));
+    for bad in ["", "two", "2\na.png 1 2 3", "3\n", &format!("1\n{PICTURE}\n{PICTURE}"), &format!("1\n{PICTURE} 7")] {
+        let error = Rig::from_middlebury(bad, "par.txt").unwrap_err().to_string();
+        assert!(error.contains("par.txt"), "{error}");
     }
 }

@@ -5,8 +5,8 @@ use std::io::Cursor;
 use volkit_core::{MemorySink, MemorySlot, SilentProgress, Volume};
 use volkit_kernels::Threads;
 use volkit_pose::{
-    Distortion, PixmapStream, PoseError, Preparation, PrepareConfig, Rig, RigCamera, Sampling, ViewStore, ViewVideos,
-    prepare,
+    Background, Distortion, Frame, MaskSource, PixmapStream, PoseError, Preparation, PrepareConfig, Rig, RigCamera,
+    Sampling, ViewStore, ViewVideos, prepare,
 };
 
 const SIZE: [usize; 2] = [5, 4];
@@ -21,7 +21,7 @@ fn videos(n_frames: usize) -> ViewVideos {
     let mask: Vec<u8> =
         (0..n_frames).flat_map(|_| frame(&|i| if (i % SIZE[0]).is_multiple_of(2) { 200 } else { 10 })).collect();
     let stream = |bytes: Vec<u8>| Box::new(PixmapStream::new(Box::new(Cursor::new(bytes)), "pipe"));
-    ViewVideos { colour: stream(colour), mask: stream(mask) }
+    ViewVideos { colour: stream(colour), mask: MaskSource::Video(stream(mask)) }
 }
 
 fn rig(distortion: Option<Distortion>) -> Rig {
@@ -136,4 +136,41 @@ fn videos_that_do_not_fit_are_refused() {
     assert!(size.contains("5 x 4"), "{size}");
     assert!(run(&PrepareConfig::new(SIZE, 1).with_steps(0, 1), [1, 1], &rig(None)).is_err());
     assert!(run(&PrepareConfig::new(SIZE, 1).with_steps(9, 1), [1, 1], &rig(None)).is_err());
+}
+
+#[test]
+fn masks_come_from_the_pictures_where_there_are_none() {
+    // Grey pictures in which one pixel is bright, at a place of its own in each frame.
+    let picture = |t: usize| {
+        let mut pixels = vec![50u8; SIZE[0] * SIZE[1]];
+        pixels[3 * t + 1] = 250;
+        Frame { width: SIZE[0], height: SIZE[1], channels: 1, pixels }
+    };
+    let samples: Vec<Frame> = (0..5).map(picture).collect();
+    let background = Background::new(&samples, None, "video").unwrap();
+    let stream = || {
+        let bytes: Vec<u8> = samples.iter().flat_map(|f| [&b"P5 5 4 255 "[..], &f.pixels[..]].concat()).collect();
+        Box::new(PixmapStream::new(Box::new(Cursor::new(bytes)), "pipe"))
+    };
+    let view = || ViewVideos { colour: stream(), mask: MaskSource::Background(background.clone()) };
+    let config = PrepareConfig::new(SIZE, 3).with_steps(1, 2);
+    let (sink, slot) = MemorySink::new(ViewStore::meta(SIZE, 2, 3).unwrap()).unwrap();
+    let job = Preparation {
+        videos: &mut [view(), view()],
+        rig: &rig(None),
+        sink: &sink,
+        on_stored: &mut |_| Ok(()),
+        progress: &SilentProgress,
+        threads: &Threads::single(),
+    };
+    prepare(job, &config).unwrap();
+    volkit_core::VolumeSink::finish(Box::new(sink)).unwrap();
+    let store = ViewStore::new(Box::new(volume(&slot))).unwrap();
+    for kept in 0..3 {
+        let frame = store.read(kept).unwrap();
+        for (i, pixel) in frame.view(1).chunks(4).enumerate() {
+            let wanted: [u8; 4] = if i == 6 * kept + 1 { [250, 250, 250, 255] } else { [255, 255, 255, 0] };
+            assert_eq!(pixel, wanted, "frame {kept}, pixel {i}");
+        }
+    }
 }
