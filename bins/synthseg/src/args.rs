@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use volkit_kernels::Mode;
+use volkit_kernels::{DeviceRequest, Mode};
 use volkit_seg::NetPath;
+
+use crate::device;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -203,9 +205,10 @@ pub(crate) struct MachineArgs {
     #[arg(long, conflicts_with = "device")]
     pub(crate) cpu: bool,
 
-    /// Where the network runs: cpu or auto (GPUs are not part of this build).
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device)]
-    pub(crate) device: Device,
+    /// Where the network runs: cpu, cuda, cuda:N, metal, metal:N, or auto: a GPU that is part of this build, is there and
+    /// passes a short self-check, else the processor. A GPU that is asked for and can not be used is an error.
+    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device::parse)]
+    pub(crate) device: DeviceRequest,
 
     /// How sums are computed: exact is the direct sum in f32, with an order that depends on nothing but the network;
     /// strict takes fewer products where that loses no accuracy; fast-math fewest (relative error about 1e-6).
@@ -213,7 +216,7 @@ pub(crate) struct MachineArgs {
     pub(crate) mode: Mode,
 
     /// How layers run: kernel is this program's own code, composite is made of candle's general operations (slower, the
-    /// same labels), auto takes the kernels where there are any.
+    /// same labels; the only path of GPUs), auto takes the kernels where there are any.
     #[arg(long, value_name = "PATH", default_value = "auto", value_parser = parse_path)]
     pub(crate) path: NetPath,
 
@@ -223,17 +226,10 @@ pub(crate) struct MachineArgs {
     pub(crate) max_memory: Option<u64>,
 }
 
-/// Where a network runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Device {
-    /// The processor: what `auto` chooses too.
-    Cpu,
-}
-
 impl Args {
     /// Where the network runs.
-    pub(crate) fn device(&self) -> Device {
-        if self.machine.cpu { Device::Cpu } else { self.machine.device }
+    pub(crate) fn device(&self) -> DeviceRequest {
+        if self.machine.cpu { DeviceRequest::Cpu } else { self.machine.device }
     }
 
     /// What contradicts itself, and why.
@@ -288,28 +284,9 @@ impl Args {
 /// Largest size of a crop, in mm.
 const MOST_CROP: usize = 4096;
 
-impl Device {
-    /// Name for reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-        }
-    }
-}
-
 fn parse_path(text: &str) -> Result<NetPath, String> {
     let path = NetPath::from_name(text).ok_or("expected auto, kernel or composite")?;
     if path.is_built() { Ok(path) } else { Err(format!("this build has no {text} path (feature candle)")) }
-}
-
-fn parse_device(text: &str) -> Result<Device, String> {
-    match text {
-        "cpu" | "auto" => Ok(Device::Cpu),
-        gpu if gpu == "metal" || gpu == "cuda" || gpu.starts_with("cuda:") => {
-            Err(format!("this build has no {} support; use cpu or auto", gpu.split(':').next().unwrap_or(gpu)))
-        }
-        _ => Err("expected cpu or auto".into()),
-    }
 }
 
 fn parse_score(text: &str) -> Result<f64, String> {
@@ -339,7 +316,7 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Args, Device, parse_bytes, parse_device, parse_score};
+    use super::{Args, parse_bytes, parse_score};
     use clap::{CommandFactory as _, Parser as _};
 
     fn parsed(line: &str) -> Args {
@@ -349,13 +326,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn devices() {
-        assert_eq!(parse_device("auto"), Ok(Device::Cpu));
-        assert_eq!(parse_device("cuda:1").unwrap_err(), "this build has no cuda support; use cpu or auto");
-        assert_eq!(parse_device("tpu").unwrap_err(), "expected cpu or auto");
     }
 
     #[test]

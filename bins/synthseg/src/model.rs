@@ -5,11 +5,12 @@ use std::fs;
 use anyhow::{Context as _, Result, bail, ensure};
 use volkit_kernels::{ConvOptions, Isa, Threads, Workspace};
 use volkit_seg::{
-    CompactNet, LabelTable, ModelInfo, ModelKind, NetPath, NetworkBuild, Networks, ParcellationNet, QualityNet,
-    SegmentationNet, Segmenter, SynthSeg, SynthSegOptions, open_model_for,
+    CompactNet, LabelTable, MeshNet, ModelInfo, ModelKind, NetworkBuild, Networks, ParcellationNet, QualityNet,
+    SegmentationNet, Segmenter, SynthSeg, SynthSegOptions,
 };
 
 use crate::args::Args;
+use crate::device::Place;
 use crate::model_files::{ModelFile, Places};
 
 /// The network of a run.
@@ -32,6 +33,8 @@ pub(crate) struct UsedFile {
 pub(crate) struct Model {
     pub(crate) network: Network,
     pub(crate) files: Vec<UsedFile>,
+    /// Where they run.
+    pub(crate) place: Place,
     /// What labels are called.
     pub(crate) table: LabelTable,
 }
@@ -46,15 +49,19 @@ impl Network {
 }
 
 /// Finds and reads the networks that a command line asks for.
-pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
+pub(crate) fn load(args: &Args, place: Place, threads: &Threads) -> Result<Model> {
     let files = Files::find(args)?;
     let used = files.used();
     let segmenter = &files.segmenter;
     let conv = ConvOptions::new(Isa::detect()).with_mode(args.machine.mode).with_threads(threads);
-    let path = args.machine.path;
     // One network runs at a time, and the next scan is likely to be as large as the last.
     let workspace = Workspace::default();
-    let build = NetworkBuild::new().with_conv(conv).with_path(path).with_workspace(&workspace);
+    let build = NetworkBuild::new().with_conv(conv).with_path(place.path).with_workspace(&workspace);
+    #[cfg(feature = "candle")]
+    let build = match &place.device {
+        Some(device) => build.with_device(device),
+        None => build,
+    };
     let context = |file: &ModelFile| file.path.display().to_string();
     let network = if !is_published(segmenter.kind) {
         other(args, segmenter, &build).with_context(|| context(segmenter))?
@@ -72,7 +79,7 @@ pub(crate) fn load(args: &Args, threads: &Threads) -> Result<Model> {
         Network::SynthSeg(Box::new(SynthSeg::new(networks)))
     };
     let table = table(args, &network)?;
-    Ok(Model { network, files: used, table })
+    Ok(Model { network, files: used, place, table })
 }
 
 /// Whether a network is one of those that the published program has, with all of its flags.
@@ -87,8 +94,7 @@ fn other(args: &Args, file: &ModelFile, build: &NetworkBuild<'_>) -> Result<Netw
     if file.kind == ModelKind::Compact {
         return Ok(Network::Other(Box::new(CompactNet::from_store(store, build)?)));
     }
-    ensure!(build.path != NetPath::Composite, "--path composite: a {name} runs on kernels only");
-    Ok(Network::Other(open_model_for(store, build.conv)?))
+    Ok(Network::Other(Box::new(MeshNet::from_store_built(store, build)?)))
 }
 
 fn is_or_are(flags: &[&str]) -> String {

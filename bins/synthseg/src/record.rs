@@ -45,7 +45,7 @@ impl Recipe {
             "compat": method.compat,
             "addctab": outputs.addctab,
             "mode": args.machine.mode.name(),
-            "path": args.machine.path.resolved().name(),
+            "path": model.place.path.resolved().name(),
             "labels": labels,
             "qc_threshold": outputs.report.is_some().then_some(outputs.qc_threshold),
         });

@@ -36,8 +36,8 @@ impl<'a> Reporter<'a> {
     pub(crate) fn new(args: &'a Args, model: &'a Model, threads: usize, isa: &str) -> Self {
         let facts = RunFacts::new(SOFTWARE)
             .with_mode(args.machine.mode.name())
-            .with_path(args.machine.path.resolved().name())
-            .with_device(format!("{} ({isa})", args.device().name()))
+            .with_path(model.place.path.resolved().name())
+            .with_device(format!("{} ({isa})", model.place.name))
             .with_threads(threads);
         let facts = model.files.iter().fold(facts, |facts, file| {
             facts.with_model(format!("{} ({})", base_name(Path::new(&file.path)), file.kind), file.sha256.clone())

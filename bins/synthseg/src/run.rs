@@ -14,6 +14,7 @@ use volkit_kernels::{Isa, Threads};
 use volkit_seg::SegmentOptions;
 
 use crate::args::Args;
+use crate::device;
 use crate::load::{Loaded, LoadedScan, Loader, Work};
 use crate::memory::{Budget, gigabytes};
 use crate::model::{self, Model, Network};
@@ -42,7 +43,11 @@ pub(crate) fn run(args: &Args, display: &Arc<Display>) -> Result<Outcome> {
     let plan = naming::plan(args)?;
     clock.begin("load model", 1);
     let threads = Arc::new(Threads::new(args.machine.threads));
-    let model = model::load(args, &threads)?;
+    let place = device::open(args.device(), args.machine.path)?;
+    if let Some(said) = &place.said {
+        display.say(&format!("runs on {said}"));
+    }
+    let model = model::load(args, place, &threads)?;
     let mut folders = Folders::default();
     for output in plan.jobs.iter().flat_map(ScanJob::outputs).chain(report_file(args)).chain(plan.index.as_deref()) {
         folders.prepare(output)?;
@@ -287,9 +292,9 @@ impl Batch<'_> {
             .with_isa(Isa::detect().name())
             .with_threads(self.threads.count())
             .with_extra("model", json!({"kind": info.kind.name(), "summary": info.summary, "files": files}))
-            .with_extra("device", self.args.device().name())
+            .with_extra("device", self.model.place.name.as_str())
             .with_extra("mode", self.args.machine.mode.name())
-            .with_extra("path", self.args.machine.path.resolved().name())
+            .with_extra("path", self.model.place.path.resolved().name())
             .with_extra("scans", scans)
             .to_json();
         if path.as_os_str() == "-" {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use volkit_conformance::Suite;
-use volkit_kernels::Mode;
+use volkit_kernels::{DeviceRequest, Mode};
+use volkit_seg::NetPath;
 
 use crate::bench_args::{CompareArgs, GateArgs, ReportArgs, RunArgs};
 
@@ -36,7 +37,8 @@ pub(crate) enum Command {
 /// folder can not be read, 2 for a wrong command line.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  volbench conformance volume\n  \
-                        volbench conformance meshnet my-golden/meshnet --threads 4 --json report.json")]
+                        volbench conformance meshnet my-golden/meshnet --threads 4 --json report.json\n  \
+                        volbench conformance nn3d --device metal")]
 pub(crate) struct ConformanceArgs {
     /// Which results: `volume` (files), `geometry` (orientation, resampling, percentiles), `meshnet` or `synthseg`
     /// (networks), `tiling` (sliding windows), `splat` (Gaussian splatting), `training` (optimisers) or `nn3d` (layers
@@ -58,12 +60,25 @@ pub(crate) struct ConformanceArgs {
     /// How networks compute sums: exact, strict or fast-math
     #[arg(long, value_name = "MODE", default_value = "fast-math")]
     pub(crate) mode: Mode,
+    /// Which code runs networks, layers and splats (`synthseg`, `meshnet`, `nn3d`, `splat`): kernel is this program's own,
+    /// composite is made of candle's general operations, auto takes kernels (in `nn3d` both)
+    #[arg(long, value_name = "PATH", default_value = "auto", value_parser = parse_path)]
+    pub(crate) path: NetPath,
+    /// Where these run: cpu, cuda, cuda:N, metal, metal:N or auto; a GPU has the composite path
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: DeviceRequest,
     /// Weights that the folder asks for and does not hold (.h5 or .safetensors)
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 }
 
-/// Shows what this machine offers and checks every instruction set against the portable code.
+fn parse_path(text: &str) -> Result<NetPath, String> {
+    let path = NetPath::from_name(text).ok_or("expected auto, kernel or composite")?;
+    if path.is_built() { Ok(path) } else { Err(format!("this build has no {text} path (feature candle)")) }
+}
+
+/// Shows what this machine offers; checks every instruction set against the portable code, and every GPU that this
+/// program can use against the CPU, and tells of every device why it is used or not.
 ///
 /// Exit status 1 when a check fails.
 #[derive(Debug, ClapArgs)]

@@ -24,6 +24,8 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode, BoxError> {
         .with_threads(args.threads)
         .with_compat(args.compat)
         .with_mode(args.mode)
+        .with_path(args.path)
+        .with_device(args.device)
         .with_model(args.model.clone());
     let report = volkit_conformance::run(suite, &folder, &options, &mut |case| {
         if !json_only {

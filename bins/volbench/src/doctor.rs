@@ -7,6 +7,7 @@ use serde::Serialize;
 use volkit_core::BoxError;
 
 use crate::args::DoctorArgs;
+use crate::device_report::{DeviceReport, device_reports};
 use crate::isa_report::{IsaReport, isa_reports};
 use crate::machine::Machine;
 
@@ -18,9 +19,6 @@ struct Part {
     state: &'static str,
 }
 
-/// This program links the kernels only, which run on the processor.
-const NO_GPU: &str = "not part of this program";
-
 /// Everything that `doctor` finds.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -28,7 +26,7 @@ struct Report {
     version: &'static str,
     machine: Machine,
     instruction_sets: Vec<IsaReport>,
-    devices: Vec<Part>,
+    devices: Vec<DeviceReport>,
     formats: Vec<Part>,
     ok: bool,
 }
@@ -41,7 +39,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, BoxError> {
         version: env!("CARGO_PKG_VERSION"),
         machine: Machine::detect(),
         instruction_sets,
-        devices: ["CUDA", "Metal"].map(|name| Part { name, state: NO_GPU }).into(),
+        devices: device_reports(),
         formats: formats(),
         ok,
     };
@@ -95,7 +93,23 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        for part in self.devices.iter().chain(&self.formats) {
+        for device in &self.devices {
+            let state = match (device.is_chosen, device.is_usable) {
+                (true, _) => "chosen",
+                (false, true) => "available",
+                (false, false) => "not available",
+            };
+            write!(f, "{:13} {state}: ", device.name)?;
+            if let Some(model) = &device.model {
+                write!(f, "{model}; ")?;
+            }
+            write!(f, "{}", device.why)?;
+            if let Some(difference) = device.largest_difference {
+                write!(f, "; self-check ok, largest difference to the kernels {difference:.1e} of the largest value")?;
+            }
+            writeln!(f)?;
+        }
+        for part in &self.formats {
             writeln!(f, "{}: {}", part.name, part.state)?;
         }
         writeln!(f, "{}", if self.ok { "all checks passed" } else { "a check FAILED" })

@@ -6,6 +6,7 @@ mod bench_args;
 mod bench_run;
 mod compare;
 mod conformance;
+mod device_report;
 mod doctor;
 mod gate;
 mod isa_report;

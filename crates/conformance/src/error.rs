@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use volkit_kernels::DeviceRequest;
+
 /// Why a suite could not be run at all. (What goes wrong in a case is that case's result.)
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,14 @@ pub enum ConformanceError {
         name: String,
         /// Names of the suites, separated by commas.
         known: String,
+    },
+    /// A device or path that can not be had.
+    #[error("device {device}: {why}")]
+    Device {
+        /// The device asked for.
+        device: DeviceRequest,
+        /// Why not.
+        why: String,
     },
     /// The folder is not there, or is no folder.
     #[error("{}: no such folder", folder.display())]

@@ -10,6 +10,7 @@ mod digest;
 mod error;
 mod geometry;
 mod index;
+mod machine;
 mod meshnet;
 mod nn3d;
 mod npy;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use volkit_core::{ArrayStore as _, BoxError, SilentProgress, Volume};
 use volkit_geom::{Orientation, reorient};
 use volkit_io::SafetensorsStore;
-use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
+use volkit_kernels::Threads;
 use volkit_seg::{Conformed, MeshNet, SegmentOptions, Segmenter as _};
 
 use crate::ConformanceError;
 use crate::check::Check;
 use crate::index::{Entry, list, read_json};
+use crate::machine::Machine;
 use crate::suite::{Cases, Outcome, SuiteOptions};
 
 /// Two best logits closer than this may change places when sums are done in another order.
@@ -20,7 +21,11 @@ const NEAR_TIE: f32 = 1e-3;
 const CROP_ATOL: f64 = 2e-4;
 const CROP_RTOL: f64 = 1e-5;
 
-pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {
+pub(crate) fn run(
+    folder: &Path,
+    (options, machine): (&SuiteOptions, &Machine),
+    cases: &mut Cases<'_>,
+) -> Result<(), ConformanceError> {
     let path = folder.join("index.json");
     let Some(index) = read_json(&path)? else {
         return Err(ConformanceError::NoIndex { folder: folder.to_owned(), wanted: "index.json" });
@@ -31,10 +36,10 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
         let name = entry.text("name").map_or_else(|_| format!("case {number}"), str::to_owned);
         let parts = [entry.has("crop"), entry.has("labels")];
         if parts[0] {
-            cases.case(format!("{name}/crop"), || crop(&entry, &threads, options.mode));
+            cases.case(format!("{name}/crop"), || crop(&entry, &threads, machine));
         }
         if parts[1] {
-            cases.case(format!("{name}/head"), || head(&entry, &threads, options.mode));
+            cases.case(format!("{name}/head"), || head(&entry, &threads, machine));
         }
         if parts == [false; 2] {
             cases.case(name, || Err("the index has neither 'crop' nor 'labels'".into()));
@@ -44,8 +49,8 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
 }
 
 /// Logits in the middle of a crop that is run alone.
-fn crop(entry: &Entry<'_>, threads: &Threads, mode: Mode) -> Result<Outcome, BoxError> {
-    let net = load(&entry.path("weights")?, mode)?;
+fn crop(entry: &Entry<'_>, threads: &Threads, machine: &Machine) -> Result<Outcome, BoxError> {
+    let net = load(&entry.path("weights")?, threads, machine)?;
     let path = entry.path("crop")?;
     let store = SafetensorsStore::open(&path)?;
     let (input, wanted) = (store.get("input")?, store.get("logits_center")?);
@@ -78,8 +83,8 @@ fn crop(entry: &Entry<'_>, threads: &Threads, mode: Mode) -> Result<Outcome, Box
 }
 
 /// Labels of a whole head.
-fn head(entry: &Entry<'_>, threads: &Arc<Threads>, mode: Mode) -> Result<Outcome, BoxError> {
-    let net = load(&entry.path("weights")?, mode)?;
+fn head(entry: &Entry<'_>, threads: &Arc<Threads>, machine: &Machine) -> Result<Outcome, BoxError> {
+    let net = load(&entry.path("weights")?, threads, machine)?;
     let scan = volkit_io::read(&entry.path("input")?)?.into_volume().squeezed();
     let expected = volkit_io::read(&entry.path("labels")?)?.into_volume().squeezed();
     let mut check = Check::new();
@@ -155,9 +160,9 @@ fn half_binary16_step(x: f64) -> f64 {
     f64::from(exponent - 11).exp2()
 }
 
-fn load(path: &PathBuf, mode: Mode) -> Result<MeshNet, BoxError> {
+fn load(path: &PathBuf, threads: &Threads, machine: &Machine) -> Result<MeshNet, BoxError> {
     let in_file = |error: &dyn std::error::Error| format!("{}: {error}", path.display());
-    MeshNet::from_store_for(&SafetensorsStore::open(path)?, ConvOptions::new(Isa::detect()).with_mode(mode))
+    MeshNet::from_store_built(&SafetensorsStore::open(path)?, &machine.build(threads))
         .map_err(|error| in_file(&error).into())
 }
 

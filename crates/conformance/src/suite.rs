@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use volkit_core::{BoxError, error_line};
-use volkit_kernels::Mode;
+use volkit_kernels::{DeviceRequest, Mode};
+use volkit_seg::NetPath;
 
 use crate::check::Check;
+use crate::machine::Machine;
 use crate::report::{CaseResult, SuiteReport};
 use crate::{ConformanceError, geometry, meshnet, nn3d, splat, synthseg, tiling, training, volume};
 
@@ -77,6 +79,14 @@ impl Suite {
     }
 }
 
+impl Suite {
+    /// Whether its cases run on any device and path; the others have one path, on the CPU.
+    #[must_use]
+    pub fn has_devices(self) -> bool {
+        matches!(self, Self::MeshNet | Self::SynthSeg | Self::Splat | Self::Nn3d)
+    }
+}
+
 impl FromStr for Suite {
     type Err = ConformanceError;
 
@@ -89,7 +99,7 @@ impl FromStr for Suite {
 }
 
 /// How to run a suite.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SuiteOptions {
     /// Threads of networks; 0 is one per core (default).
@@ -99,8 +109,25 @@ pub struct SuiteOptions {
     pub compat: bool,
     /// How the networks of `meshnet` and `synthseg` compute sums (default exact).
     pub mode: Mode,
+    /// Which code runs the layers of `meshnet`, `nn3d`, `splat` and `synthseg` (default auto: kernels, and in `nn3d` both).
+    pub path: NetPath,
+    /// Where these run (default the CPU); GPUs have the composite path only.
+    pub device: DeviceRequest,
     /// Weights that a suite needs and its folder does not hold, `.h5` or `.safetensors`.
     pub model: Option<PathBuf>,
+}
+
+impl Default for SuiteOptions {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            compat: false,
+            mode: Mode::default(),
+            path: NetPath::Auto,
+            device: DeviceRequest::Cpu,
+            model: None,
+        }
+    }
 }
 
 impl SuiteOptions {
@@ -108,6 +135,18 @@ impl SuiteOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same on another path.
+    #[must_use]
+    pub fn with_path(self, path: NetPath) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The same on another device.
+    #[must_use]
+    pub fn with_device(self, device: DeviceRequest) -> Self {
+        Self { device, ..self }
     }
 
     /// The same with another number of threads.
@@ -141,7 +180,7 @@ impl SuiteOptions {
 /// that names them.
 ///
 /// # Errors
-/// When the folder or an index can not be read or has another form.
+/// When the folder or an index can not be read or has another form, or a device or path can not be had.
 pub fn run(
     suite: Suite,
     folder: &Path,
@@ -151,16 +190,21 @@ pub fn run(
     if !folder.is_dir() {
         return Err(ConformanceError::NoFolder { folder: folder.to_owned() });
     }
+    if !suite.has_devices() && (options.path, options.device) != (NetPath::Auto, DeviceRequest::Cpu) {
+        let why = format!("the suite {} has one path, on the CPU", suite.name());
+        return Err(ConformanceError::Device { device: options.device, why });
+    }
+    let machine = Machine::open(options)?;
     let mut cases = Cases { results: Vec::new(), each };
     match suite {
         Suite::Volume => volume::run(folder, &mut cases)?,
         Suite::Geometry => geometry::run(folder, &mut cases)?,
-        Suite::MeshNet => meshnet::run(folder, options, &mut cases)?,
-        Suite::SynthSeg => synthseg::run(folder, options, &mut cases)?,
+        Suite::MeshNet => meshnet::run(folder, (options, &machine), &mut cases)?,
+        Suite::SynthSeg => synthseg::run(folder, (options, &machine), &mut cases)?,
         Suite::Tiling => tiling::run(folder, &mut cases)?,
-        Suite::Splat => splat::run(folder, options, &mut cases)?,
+        Suite::Splat => splat::run(folder, (options, &machine), &mut cases)?,
         Suite::Training => training::run(folder, &mut cases)?,
-        Suite::Nn3d => nn3d::run(folder, &mut cases)?,
+        Suite::Nn3d => nn3d::run(folder, &machine, &mut cases)?,
     }
     Ok(SuiteReport::new(suite.name(), PathBuf::from(folder), cases.results))
 }

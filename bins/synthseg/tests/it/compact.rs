@@ -1,5 +1,6 @@
 //! Networks at a coarser voxel size, and the demonstration.
 
+use volkit_bench::{Grid, HeadPhantom, dice};
 use volkit_core::MemoryStore;
 use volkit_io::write_safetensors;
 
@@ -71,4 +72,19 @@ fn a_demonstration_needs_no_scan() {
     let ran = bench.run("--demo show --i scan.nii.gz --o l.nii.gz");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert_eq!(bench.run("--o l.nii.gz").code, Some(2));
+}
+
+#[test]
+fn the_network_of_the_program_finds_a_brain() {
+    let bench = Bench::new();
+    let ran = bench.done("--demo show --threads 2");
+    assert!(ran.stderr.contains("volkit compact, 2 mm") && ran.stderr.contains("built-in network"), "{}", ran.stderr);
+    // The head of the demonstration, with what it is made of.
+    let truth = HeadPhantom::new(Grid::new([208; 3])).with_seed(7).generate().unwrap().labels.cast::<i32>().unwrap();
+    let found = volkit_io::read(bench.path("show/labels.nii.gz")).unwrap().into_parts().0.cast::<i32>().unwrap();
+    let overlaps = dice(truth.as_slice::<i32>().unwrap(), found.as_slice::<i32>().unwrap()).unwrap();
+    for (label, least) in [(2, 0.6), (41, 0.6), (3, 0.5), (42, 0.5)] {
+        let overlap = overlaps.iter().find(|overlap| overlap.label == label).unwrap();
+        assert!(overlap.dice >= least, "label {label}: Dice {}", overlap.dice);
+    }
 }

@@ -106,10 +106,14 @@ fn usage_mistakes_end_with_2_and_help_with_0() {
         ("--i a.nii --o b.nii --crop 1 2", "1 size or 3"),
         ("--i a.nii --o b.nii --qc-threshold 2", "expected 0 to 1"),
         ("--i a.nii --o b.nii --max-memory lots", "expected a"),
-        ("--i a.nii --o b.nii --model m --device cuda:0", "this build has no cuda support; use cpu or auto"),
+        (
+            "--i a.nii --o b.nii --model m --device cuda:0",
+            "this build has no cuda support (feature cuda); use cpu or auto",
+        ),
         ("--i a.nii --o b.nii --model m --mode fast", "expected one of exact, strict, fast-math"),
         ("--i a.nii --o b.nii --model m --threads many", "invalid value"),
         ("--i a.nii --o b.nii --path gpu", "expected auto, kernel or composite"),
+        ("--i a.nii --o b.nii --device tpu", "expected auto, cpu, cuda, cuda:N, metal or metal:N"),
     ] {
         let ran = bench.run(arguments);
         assert_eq!(ran.code, Some(2), "{arguments}: {ran:?}");

@@ -77,3 +77,28 @@ fn folders_that_can_not_be_run() {
         assert!(run.err.contains(told), "{args:?}: {}", run.err);
     }
 }
+
+#[test]
+fn devices_and_paths_that_can_not_be_had_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    golden(folder.path(), RIGHT);
+    let run = |args: &[&str]| volbench(folder.path(), &[&["conformance", "geometry", "."], args].concat());
+    assert_eq!(run(&["--device", "cpu", "--path", "auto"]).code, 0);
+    let refused = run(&["--device", "cuda:3"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("device cuda:3: the suite geometry has one path, on the CPU"), "{}", refused.err);
+    let refused = run(&["--device", "tpu"]);
+    assert!(
+        refused.code == 2 && refused.err.contains("expected auto, cpu, cuda, cuda:N, metal or metal:N"),
+        "{}",
+        refused.err
+    );
+    let refused = run(&["--path", "gpu"]);
+    assert!(refused.code == 2 && refused.err.contains("expected auto, kernel or composite"), "{}", refused.err);
+    std::fs::write(folder.path().join("index.json"), r#"{"cases": []}"#).unwrap();
+    let refused = volbench(folder.path(), &["conformance", "nn3d", ".", "--device", "metal:7"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("device metal:7: "), "{}", refused.err);
+    let refused = volbench(folder.path(), &["conformance", "nn3d", ".", "--device", "cuda", "--path", "kernel"]);
+    assert!(refused.err.contains("kernels run on the CPU only"), "{}", refused.err);
+}

@@ -23,15 +23,28 @@ fn every_available_instruction_set_agrees_with_the_portable_code() {
         }
     }
     assert!(report["machine"]["cores"].as_u64().unwrap() >= 1);
+    let devices = report["devices"].as_array().unwrap();
+    assert_eq!(devices.iter().filter(|device| device["is_chosen"] == true).count(), 1);
+    for device in devices {
+        assert!(device["why"].as_str().is_some_and(|why| !why.is_empty()), "{device}");
+        // What is not part of the build can not be usable; what was checked agrees with the kernels.
+        assert!(device["is_built"] == true || device["is_usable"] == false, "{device}");
+        assert!(device["largest_difference"].as_f64().is_none_or(|off| off < 1e-4), "{device}");
+    }
+    let cpu = devices.last().unwrap();
+    assert_eq!((cpu["name"].as_str(), cpu["is_usable"].as_bool()), (Some("cpu"), Some(true)));
 }
 
 #[test]
 fn text_and_the_choice_by_variable() {
     let run = volbench_with(Path::new("."), &["doctor"], &[("VOLKIT_ISA", Path::new("scalar"))]);
     assert_eq!(run.code, 0, "{}", run.err);
+    if !cfg!(feature = "cuda") {
+        let line = "cuda:0        not available: not part of this build (feature cuda)";
+        assert!(run.out.lines().any(|found| found == line), "{}", run.out);
+    }
     for line in [
         "scalar        chosen: named by VOLKIT_ISA; self-check ok, largest difference to portable code 0e0",
-        "CUDA: not part of this program",
         "NIfTI: built in",
         "HDF5 weights: built in",
         "all checks passed",

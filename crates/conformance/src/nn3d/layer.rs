@@ -6,23 +6,29 @@ use serde_json::Value;
 use volkit_core::{ArrayStore as _, BoxError};
 use volkit_io::SafetensorsStore;
 use volkit_nn3d::{
-    BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, OpPath, Pool3dConfig,
-    Upsample3d, UpsampleMode, avg_pool3d, batch_norm, batch_norm_training, conv_transpose3d, conv3d, elu, gelu,
-    group_norm, instance_norm, leaky_relu, max_pool3d, softmax,
+    Activation, BatchNormConfig, Conv3dConfig, ConvTranspose3dConfig, Corners, GeluForm, NormConfig, OpPath,
+    Pool3dConfig, Upsample3d, UpsampleMode, avg_pool3d, batch_norm, batch_norm_training, conv_transpose3d, conv3d,
+    group_norm, instance_norm, max_pool3d, softmax,
 };
+use volkit_seg::NetPath;
 
 use crate::check::Check;
 use crate::index::Entry;
+use crate::machine::Machine;
 
 /// Largest difference, as a part of the largest expected value.
 const RTOL: f64 = 2e-5;
 
-/// The paths on which a case is run: both, or the only one of an op that gives no choice.
-pub(super) fn paths(entry: &Entry<'_>) -> Vec<(OpPath, &'static str)> {
-    match entry.text("op") {
-        Ok("elu" | "leaky_relu" | "gelu") => vec![(OpPath::Auto, "kernel")],
-        Ok("softmax") => vec![(OpPath::Auto, "composite")],
-        _ => vec![(OpPath::Kernel, "kernel"), (OpPath::Composite, "composite")],
+/// The paths on which a case is run: the one asked for, or all that the op has on the device.
+pub(super) fn paths(entry: &Entry<'_>, machine: &Machine) -> Vec<(OpPath, &'static str)> {
+    let kernel = (OpPath::Kernel, "kernel");
+    // There is no kernel of softmax.
+    let has_kernel = machine.device.is_cpu() && !matches!(entry.text("op"), Ok("softmax"));
+    let composite = (OpPath::Composite, "composite");
+    match machine.path {
+        NetPath::Kernel if has_kernel => vec![kernel],
+        NetPath::Auto if has_kernel => vec![kernel, composite],
+        NetPath::Kernel | NetPath::Auto | NetPath::Composite => vec![composite],
     }
 }
 
@@ -32,11 +38,13 @@ struct Case<'a> {
     store: SafetensorsStore,
     arguments: Vec<(&'a str, Var)>,
     path: OpPath,
+    device: &'a Device,
 }
 
 /// Runs the case forward and backward.
-pub(super) fn check(root: &Entry<'_>, entry: &Entry<'_>, path: OpPath) -> Result<Check, BoxError> {
-    let mut case = Case { entry, store: SafetensorsStore::open(&root.path("tensors")?)?, arguments: Vec::new(), path };
+pub(super) fn check(root: &Entry<'_>, entry: &Entry<'_>, (path, device): (OpPath, &Device)) -> Result<Check, BoxError> {
+    let store = SafetensorsStore::open(&root.path("tensors")?)?;
+    let mut case = Case { entry, store, arguments: Vec::new(), path, device };
     for (role, name) in roles(entry, "inputs")? {
         case.arguments.push((role, Var::from_tensor(&case.tensor(name)?)?));
     }
@@ -81,7 +89,7 @@ type Ran = (Tensor, Vec<(&'static str, Tensor)>);
 impl Case<'_> {
     fn tensor(&self, name: &str) -> Result<Tensor, BoxError> {
         let array = self.store.get(name)?;
-        Ok(Tensor::from_vec(array.to_real::<f32>()?, array.shape(), &Device::Cpu)?)
+        Ok(Tensor::from_vec(array.to_real::<f32>()?, array.shape(), self.device)?)
     }
 
     fn argument(&self, role: &str) -> Result<&Tensor, BoxError> {
@@ -114,10 +122,12 @@ impl Case<'_> {
             "batch_norm" => return self.batch_norm(&config),
             "instance_norm" => instance_norm(x, gamma, beta, &norm()?)?,
             "group_norm" => group_norm(x, config.count("groups")?, gamma, beta, &norm()?)?,
-            "elu" => elu(x, config.number("alpha")?)?,
-            "leaky_relu" => leaky_relu(x, config.number("negative_slope")?)?,
-            "gelu" if config.text("approximate")? == "tanh" => gelu(x, GeluForm::Tanh)?,
-            "gelu" => gelu(x, GeluForm::Erf)?,
+            "elu" => Activation::Elu(config.number("alpha")?).apply(x, self.path)?,
+            "leaky_relu" => Activation::LeakyRelu(config.number("negative_slope")?).apply(x, self.path)?,
+            "gelu" => {
+                let form = if config.text("approximate")? == "tanh" { GeluForm::Tanh } else { GeluForm::Erf };
+                Activation::Gelu(form).apply(x, self.path)?
+            }
             "softmax" => softmax(x, config.count("dim")?)?,
             other => return Err(format!("no op is called '{other}'").into()),
         };

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use crate::ConformanceError;
 use crate::index::{Entry, list, read_json};
+use crate::machine::Machine;
 use crate::suite::Cases;
 
-pub(crate) fn run(folder: &Path, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {
+pub(crate) fn run(folder: &Path, machine: &Machine, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {
     let path = folder.join("index.json");
     let Some(index) = read_json(&path)? else {
         return Err(ConformanceError::NoIndex { folder: folder.to_owned(), wanted: "index.json" });
@@ -20,19 +21,19 @@ pub(crate) fn run(folder: &Path, cases: &mut Cases<'_>) -> Result<(), Conformanc
     for (number, value) in list(&path, &index, "cases")?.iter().enumerate() {
         let entry = Entry::new(value, folder);
         let name = entry.text("name").map_or_else(|_| format!("case {number}"), str::to_owned);
-        run_case(&name, &root, &entry, cases);
+        run_case(&name, (&root, &entry), machine, cases);
     }
     Ok(())
 }
 
 #[cfg(feature = "candle")]
-fn run_case(name: &str, root: &Entry<'_>, entry: &Entry<'_>, cases: &mut Cases<'_>) {
-    for (path, label) in layer::paths(entry) {
-        cases.case(format!("{name}/{label}"), || layer::check(root, entry, path).map(Into::into));
+fn run_case(name: &str, (root, entry): (&Entry<'_>, &Entry<'_>), machine: &Machine, cases: &mut Cases<'_>) {
+    for (path, label) in layer::paths(entry, machine) {
+        cases.case(format!("{name}/{label}"), || layer::check(root, entry, (path, &machine.device)).map(Into::into));
     }
 }
 
 #[cfg(not(feature = "candle"))]
-fn run_case(name: &str, _: &Entry<'_>, _: &Entry<'_>, cases: &mut Cases<'_>) {
+fn run_case(name: &str, _: (&Entry<'_>, &Entry<'_>), _: &Machine, cases: &mut Cases<'_>) {
     cases.case(name.to_owned(), || Ok(crate::suite::Outcome::Skipped(crate::suite::NEEDS_CANDLE.to_owned())));
 }

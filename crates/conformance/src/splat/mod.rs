@@ -17,9 +17,14 @@ use volkit_splat::Threads;
 use self::scene::Scene;
 use self::tensors::Tensors;
 use crate::ConformanceError;
+use crate::machine::Machine;
 use crate::suite::{Cases, Outcome, SuiteOptions};
 
-pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {
+pub(crate) fn run(
+    folder: &Path,
+    (options, machine): (&SuiteOptions, &Machine),
+    cases: &mut Cases<'_>,
+) -> Result<(), ConformanceError> {
     let files = files(folder)?;
     if files.is_empty() {
         return Err(ConformanceError::NoIndex { folder: folder.to_owned(), wanted: "*.safetensors" });
@@ -35,7 +40,7 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
             }
         };
         if tensors.has("render") {
-            run_scene(&name, &tensors, &threads, cases);
+            run_scene((&name, &tensors), machine, &threads, cases);
         } else if tensors.has("pred") && tensors.has("target") {
             cases.case(name, || loss::check(&tensors, &threads).map(Outcome::from));
         } else if tensors.has("adam_param") {
@@ -52,12 +57,12 @@ pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) 
     Ok(())
 }
 
-fn run_scene(name: &str, tensors: &Tensors, threads: &Arc<Threads>, cases: &mut Cases<'_>) {
+fn run_scene((name, tensors): (&str, &Tensors), machine: &Machine, threads: &Arc<Threads>, cases: &mut Cases<'_>) {
     let scene = match Scene::read(tensors) {
         Ok(scene) => scene,
         Err(error) => return cases.case(name.to_owned(), || Err(error)),
     };
-    let rendered = match scene.render(tensors, threads) {
+    let rendered = match scene.render(tensors, machine, threads) {
         Ok(rendered) => rendered,
         Err(error) => return cases.case(name.to_owned(), || Err(error)),
     };

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use volkit_core::BoxError;
 use volkit_splat::{
-    Camera, Colours, CpuRasterizer, Gaussians, Gradients, Intrinsics, Rasterizer as _, RenderConfig, Rendering,
+    Camera, Colours, CpuRasterizer, Gaussians, Gradients, Intrinsics, Rasterizer, RenderConfig, Rendering,
     RenderingGradient, Splat, SplatGradient, Threads, sh_coefficients,
 };
 
 use super::tensors::Tensors;
 use crate::check::Check;
+use crate::machine::Machine;
 
 /// Tolerances of `f32` implementations, from the README of the golden folder.
 const COLOUR_ATOL: f64 = 1e-5;
@@ -77,13 +78,34 @@ impl Scene {
     }
 
     /// Renders every camera, and goes back with the weights of the file's loss.
-    pub(super) fn render(&self, tensors: &Tensors, threads: &Arc<Threads>) -> Result<Vec<View>, BoxError> {
+    pub(super) fn render(
+        &self,
+        tensors: &Tensors,
+        machine: &Machine,
+        threads: &Arc<Threads>,
+    ) -> Result<Vec<View>, BoxError> {
+        #[cfg(feature = "candle")]
+        if machine.path == volkit_seg::NetPath::Composite {
+            let rasterizer = volkit_splat::CompositeRasterizer::new(Arc::clone(threads), &machine.device);
+            return self.render_by(tensors, rasterizer, |r| (r.splats().to_vec(), r.compensations().to_vec()));
+        }
+        #[cfg(not(feature = "candle"))]
+        let _ = machine;
+        let rasterizer = CpuRasterizer::new(Arc::clone(threads))?;
+        self.render_by(tensors, rasterizer, |r| (r.splats().to_vec(), r.compensations().to_vec()))
+    }
+
+    fn render_by<R: Rasterizer>(
+        &self,
+        tensors: &Tensors,
+        mut rasterizer: R,
+        projected: impl Fn(&R) -> (Vec<Splat>, Vec<f32>),
+    ) -> Result<Vec<View>, BoxError> {
         let [h, w] = self.size;
         let (c, n_pixels) = (self.n_cameras, h * w);
         let colour = tensors.values("w_render", &[c, h, w, 3])?;
         let alpha = tensors.values("w_alpha", &[c, h, w])?;
         let depth = tensors.values("w_depth", &[c, h, w])?;
-        let mut rasterizer = CpuRasterizer::new(Arc::clone(threads))?;
         let slices = self.gaussians.as_slices();
         let mut views = Vec::new();
         for (k, (camera, config)) in self.cameras.iter().zip(&self.configs).enumerate() {
@@ -97,11 +119,12 @@ impl Scene {
                 depth: &depth[part],
             };
             rasterizer.backward(&slices, &upstream, &mut gradients)?;
+            let (splats, compensations) = projected(&rasterizer);
             views.push(View {
                 picture,
-                splats: rasterizer.splats().to_vec(),
+                splats,
                 radii: rasterizer.radii().to_vec(),
-                compensations: rasterizer.compensations().to_vec(),
+                compensations,
                 splat_gradients: rasterizer.splat_gradients().to_vec(),
                 gradients,
             });

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use volkit_core::{BoxError, SilentProgress};
 use volkit_io::{SafetensorsStore, open_weights};
-use volkit_seg::{NetworkBuild, Networks, SegmentationNet, SynthSeg, SynthSegOptions};
+use volkit_seg::{Networks, SegmentationNet, SynthSeg, SynthSegOptions};
 
 use super::runs::differing;
 use super::tensors::{Channels, Kept, Tensor, VoxelValues, compare};
@@ -50,8 +50,7 @@ fn case(fixture: &Fixture<'_>, base: &Path, entry: &Entry<'_>) -> Result<Outcome
         let made_by = entry.text("weights")?;
         return Ok(Outcome::Skipped(format!("needs the weights of '{made_by}', given with --model")));
     };
-    let net =
-        SegmentationNet::from_store(open_weights(model)?.as_ref(), &NetworkBuild::new().with_conv(fixture.conv()))?;
+    let net = SegmentationNet::from_store(open_weights(model)?.as_ref(), &fixture.build())?;
     let store = SafetensorsStore::open(base.with_extension("safetensors"))?;
     let scan = fixture.input(entry.text("input")?.split(' ').next().unwrap_or_default())?;
     let options = SynthSegOptions::new().with_compat(fixture.compat).with_keep_posteriors(true);

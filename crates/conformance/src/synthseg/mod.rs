@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 
 use volkit_core::{ArrayStore, BoxError};
 use volkit_io::open_weights;
-use volkit_kernels::{ConvOptions, Isa, Mode, Threads};
+use volkit_kernels::Threads;
+use volkit_seg::NetworkBuild;
 
 use crate::ConformanceError;
+use crate::machine::Machine;
 use crate::suite::{Cases, SuiteOptions};
 
 /// Tolerance of prepared volumes, absolute.
@@ -52,7 +54,7 @@ struct Fixture<'a> {
     compat: bool,
     model: Option<PathBuf>,
     threads: Threads,
-    mode: Mode,
+    machine: &'a Machine,
 }
 
 impl Fixture<'_> {
@@ -60,9 +62,9 @@ impl Fixture<'_> {
         self.folder.join(name)
     }
 
-    /// How convolutions are computed.
-    fn conv(&self) -> ConvOptions<'_> {
-        ConvOptions::new(Isa::detect()).with_mode(self.mode).with_threads(&self.threads)
+    /// How networks are built.
+    fn build(&self) -> NetworkBuild<'_> {
+        self.machine.build(&self.threads)
     }
 
     fn weights(&self, name: &str) -> Result<Box<dyn ArrayStore>, BoxError> {
@@ -74,13 +76,17 @@ impl Fixture<'_> {
     }
 }
 
-pub(crate) fn run(folder: &Path, options: &SuiteOptions, cases: &mut Cases<'_>) -> Result<(), ConformanceError> {
+pub(crate) fn run(
+    folder: &Path,
+    (options, machine): (&SuiteOptions, &Machine),
+    cases: &mut Cases<'_>,
+) -> Result<(), ConformanceError> {
     let fixture = Fixture {
         folder,
         compat: options.compat,
         model: options.model.clone(),
         threads: Threads::new(options.threads),
-        mode: options.mode,
+        machine,
     };
     let found = [
         preprocess::run(&fixture, cases)?,

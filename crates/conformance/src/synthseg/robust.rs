@@ -5,7 +5,7 @@
 //! more than rounding in all that the voxel reaches. With that voxel turned they must be equal.
 
 use volkit_core::{BoxError, Volume};
-use volkit_seg::{NetworkBuild, Networks, SegmentationNet, SynthSeg, SynthSegOptions};
+use volkit_seg::{Networks, SegmentationNet, SynthSeg, SynthSegOptions};
 
 use super::runs::{differing, plain_labels};
 use super::{Fixture, TIE};
@@ -25,10 +25,7 @@ pub(super) fn turned(
     wanted: &[i32],
 ) -> Result<Turned, BoxError> {
     let load = || -> Result<SegmentationNet, BoxError> {
-        Ok(SegmentationNet::from_store(
-            fixture.weights("robust")?.as_ref(),
-            &NetworkBuild::new().with_conv(fixture.conv()),
-        )?)
+        Ok(SegmentationNet::from_store(fixture.weights("robust")?.as_ref(), &fixture.build())?)
     };
     let options = options.clone().with_keep_posteriors(true);
     let prepared = SynthSeg::prepare(scan, &options)?;

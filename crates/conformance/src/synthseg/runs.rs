@@ -5,9 +5,7 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value};
 use volkit_core::{ArrayStore as _, BoxError, SilentProgress, Volume};
 use volkit_io::SafetensorsStore;
-use volkit_seg::{
-    NetworkBuild, Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegOptions, SynthSegOutput,
-};
+use volkit_seg::{Networks, ParcellationNet, QualityNet, SegmentationNet, SynthSeg, SynthSegOptions, SynthSegOutput};
 
 use super::tensors::Channels;
 use super::{Fixture, POSTERIOR, object, preprocess, robust, run_cases};
@@ -129,10 +127,8 @@ impl Run<'_> {
             let turned = robust::turned(self.fixture, scan, options, &self.labels(self.name)?)?;
             return Ok((turned.net, turned.note));
         }
-        let net = SegmentationNet::from_store(
-            self.fixture.weights(self.flags.model())?.as_ref(),
-            &NetworkBuild::new().with_conv(self.fixture.conv()),
-        )?;
+        let net =
+            SegmentationNet::from_store(self.fixture.weights(self.flags.model())?.as_ref(), &self.fixture.build())?;
         Ok((net, String::new()))
     }
 
@@ -144,15 +140,12 @@ impl Run<'_> {
         }
         Ok(networks.with_parcellation(ParcellationNet::from_store(
             self.fixture.weights("parc")?.as_ref(),
-            &NetworkBuild::new().with_conv(self.fixture.conv()),
+            &self.fixture.build(),
         )?))
     }
 
     pub(super) fn quality(&self) -> Result<QualityNet, BoxError> {
-        Ok(QualityNet::from_store(
-            self.fixture.weights("qc")?.as_ref(),
-            &NetworkBuild::new().with_conv(self.fixture.conv()),
-        )?)
+        Ok(QualityNet::from_store(self.fixture.weights("qc")?.as_ref(), &self.fixture.build())?)
     }
 
     pub(super) fn scan(&self) -> Result<Volume, BoxError> {

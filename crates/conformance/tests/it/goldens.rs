@@ -84,3 +84,19 @@ fn meshnet_crops() {
     write_index(&crops.path().join("index.json"), &index);
     passes(Suite::MeshNet, crops.path(), 1);
 }
+
+/// Everything that has a composite path, on it.
+#[cfg(feature = "candle")]
+#[test]
+fn layers_and_splats_by_candles_operations_alone() {
+    for (suite, at_least) in [(Suite::Nn3d, 32), (Suite::Splat, 12)] {
+        if let Some(folder) = golden(suite) {
+            let options = volkit_conformance::SuiteOptions::new().with_path(volkit_seg::NetPath::Composite);
+            let report = volkit_conformance::run(suite, &folder, &options, &mut |_| {}).unwrap();
+            let failures: Vec<_> = report.cases.iter().filter(|c| matches!(c.verdict, Verdict::Fail(_))).collect();
+            assert!(failures.is_empty(), "{failures:#?}");
+            assert!(report.passed >= at_least, "{}", report.summary());
+            assert!(report.cases.iter().all(|case| !case.name.ends_with("/kernel")), "{report:#?}");
+        }
+    }
+}
