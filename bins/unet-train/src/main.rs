@@ -13,6 +13,10 @@ use volkit_core::error_line;
 
 use crate::args::{Args, Field};
 
+/// Keeps the memory of tensors between steps; the system's allocator gives it back, and pages are cleared anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = match Args::parse().field {
         Field::Psi(args) => psi::run(&args),

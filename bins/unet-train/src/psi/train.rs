@@ -131,9 +131,7 @@ pub(crate) fn run(run: &Run<'_>, stage: Stage, report: &mut Report) -> Result<()
         return Err(Stopped).context("the checkpoint is written; --resume goes on from it");
     }
     network.parameters.write(&folder.join(NETWORK))?;
-    if let Some(store) = network.net.to_store(&network.parameters)? {
-        volkit_io::write_safetensors(folder.join(NETWORK_UM), &store)?;
-    }
+    volkit_io::write_safetensors(folder.join(NETWORK_UM), &network.net.to_store(&network.parameters)?)?;
     let unit = if is_self_supervised { "grey^2" } else { "um^2" };
     let points = |all: &[LossPoint]| all.iter().map(|point| [point.epoch, point.loss]).collect();
     let curves = vec![Curve::new("steps", points(history.steps())), Curve::new("epochs", points(history.epochs()))];

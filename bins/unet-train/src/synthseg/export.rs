@@ -26,8 +26,10 @@ pub(crate) fn store_of(config: &Config) -> Result<(u64, MemoryStore)> {
     Ok((state.step, store))
 }
 
-/// Writes the network with the names of the published weights, rounded to f16: as Keras does where the name ends in `.h5`
-/// (in f32, which every reader takes), as safetensors otherwise.
+/// Writes the network with the names of the published weights, its kernels rounded to f16: as Keras does where the name ends
+/// in `.h5` (all in f32, which every reader takes), as safetensors otherwise.
+///
+/// Vectors stay f32: they are few, and variances before a norm may be beyond what f16 holds.
 pub(crate) fn export(config: &Config, output: &Path) -> Result<String> {
     let (step, store) = store_of(config)?;
     let is_keras = output.extension().is_some_and(|ending| ending == "h5");
@@ -35,11 +37,11 @@ pub(crate) fn export(config: &Config, output: &Path) -> Result<String> {
     for name in store.names() {
         let array = store.get(&name).map_err(anyhow::Error::from_boxed)?;
         let (shape, values) = (array.shape().to_vec(), array.to_real::<f32>()?);
-        let halves = values.into_iter().map(f16::from_f32);
-        let array = if is_keras {
-            Array::new(shape, halves.map(f32::from).collect::<Vec<_>>())?
-        } else {
-            Array::new(shape, halves.collect::<Vec<_>>())?
+        let halves: Vec<f16> = values.iter().copied().map(f16::from_f32).collect();
+        let array = match shape.len() {
+            0 | 1 => Array::new(shape, values)?,
+            _ if is_keras => Array::new(shape, halves.into_iter().map(f32::from).collect::<Vec<_>>())?,
+            _ => Array::new(shape, halves)?,
         };
         rounded.insert(name, array);
     }
@@ -52,5 +54,5 @@ pub(crate) fn export(config: &Config, output: &Path) -> Result<String> {
         write_safetensors(output, &rounded)?;
     }
     let bytes = std::fs::metadata(output).with_context(|| output.display().to_string())?.len();
-    Ok(format!("{}: {step} steps, {:.2} MB, values of f16", output.display(), bytes as f64 / 1e6))
+    Ok(format!("{}: {step} steps, {:.2} MB, kernels rounded to f16", output.display(), bytes as f64 / 1e6))
 }

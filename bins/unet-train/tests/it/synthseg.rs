@@ -101,6 +101,9 @@ fn what_was_learnt_is_exported_and_evaluated() {
     let store = SafetensorsStore::open(bench.0.path().join("net.safetensors")).unwrap();
     assert_eq!(store.metadata("spacing_mm").as_deref(), Some("2"));
     assert_eq!(volkit_seg::ModelKind::recognise(&store).unwrap(), volkit_seg::ModelKind::Compact);
+    let dtype = |name: &str| store.get(name).unwrap().values().dtype();
+    assert_eq!(dtype("unet_conv_downarm_0_0/kernel:0"), volkit_core::DType::F16);
+    assert_eq!(dtype("unet_bn_down_0/moving_variance:0"), volkit_core::DType::F32);
     // As a Keras file it is the same network.
     bench.done("export net.toml net.h5");
     let keras = KerasStore::open(bench.0.path().join("net.h5")).unwrap();
