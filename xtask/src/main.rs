@@ -6,8 +6,11 @@ mod arrows;
 mod ci;
 mod demo;
 mod failure;
+mod gates;
+mod gpu;
 mod interop;
 mod manifest;
+mod metal_check;
 mod neon;
 mod peers;
 mod process;
@@ -35,6 +38,13 @@ const TASKS: &[Task] = &[
     Task { name: "demo", summary: "a phantom head, segmented and drawn", help: demo::HELP, run: demo::run },
     Task { name: "arrows", summary: "the crate map of docs/ARCHITECTURE.md", help: arrows::HELP, run: arrows::run },
     Task { name: "neon", summary: "the kernels' tests for aarch64, under qemu", help: neon::HELP, run: neon::run },
+    Task { name: "gpu", summary: "programs with CUDA, built without a GPU", help: gpu::HELP, run: gpu::run },
+    Task {
+        name: "metal-check",
+        summary: "what has a feature metal, checked for macOS",
+        help: metal_check::HELP,
+        run: metal_check::run,
+    },
     Task {
         name: "interop",
         summary: "files between ours and Python's programs",
@@ -46,6 +56,12 @@ const TASKS: &[Task] = &[
         summary: "the training of the network of this project",
         help: train_default::HELP,
         run: train_default::run,
+    },
+    Task {
+        name: "gates",
+        summary: "what a pipeline must reach, beside what it reaches",
+        help: gates::HELP,
+        run: gates::run,
     },
     Task { name: "peers", summary: "volkit against the programs people use now", help: peers::HELP, run: peers::run },
 ];

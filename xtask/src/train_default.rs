@@ -10,7 +10,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask train-default [--check]
 
 Trains the network of this project with the settings in crates/seg/weights/default.toml, going on from the checkpoint in
-out/default-network where there is one. Needs the label maps that the settings name, and days of a processor.
+out/default-network where there is one. Needs the label maps that the settings name, and two hours of a processor core.
 
   --check   train anew for 200 steps in out/train-default and compare each loss with the log beside the settings";
 
